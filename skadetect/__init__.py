@@ -1,0 +1,81 @@
+"""skadetect: find, measure and catalogue astronomical sources in images and cubes of any size.
+
+Public names are imported on first use, so that ``import skadetect`` takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skadetect.catalog.catalog import Catalog as Catalog
+    from skadetect.detect import DetectOptions as DetectOptions
+    from skadetect.detect import Detector as Detector
+    from skadetect.detect import detect as detect
+    from skadetect.errors import ConfigError as ConfigError
+    from skadetect.errors import InputError as InputError
+    from skadetect.errors import ModelError as ModelError
+    from skadetect.errors import OutputError as OutputError
+    from skadetect.errors import SkadetectError as SkadetectError
+    from skadetect.evaluate import score_sdc1 as score_sdc1
+    from skadetect.image import Image as Image
+    from skadetect.image import open_image as open_image
+    from skadetect.nn.model import Model as Model
+    from skadetect.simulate import ContinuumOptions as ContinuumOptions
+    from skadetect.simulate import simulate_continuum as simulate_continuum
+    from skadetect.train.loop import train as train
+
+__version__ = "0.1.0"
+
+# public name -> the module that defines it
+_HOME = {
+    "open_image": "image",
+    "Image": "image",
+    "detect": "detect",
+    "Detector": "detect",
+    "DetectOptions": "detect",
+    "Catalog": "catalog.catalog",
+    "Model": "nn.model",
+    "train": "train.loop",
+    "simulate_continuum": "simulate",
+    "ContinuumOptions": "simulate",
+    "score_sdc1": "evaluate",
+    "SkadetectError": "errors",
+    "InputError": "errors",
+    "ConfigError": "errors",
+    "ModelError": "errors",
+    "OutputError": "errors",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
+
+
+class _Package(ModuleType):
+    """Keeps ``skadetect.detect`` and ``skadetect.train`` the functions of those names.
+
+    The import system binds a submodule as an attribute of its package when it is first imported, which would
+    replace a function of the same name by its module, depending on what was imported before.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
