@@ -1,0 +1,185 @@
+"""The quantities a network regresses beside each box: what they mean, and how they become scale-free numbers.
+
+An encoded parameter is a ratio to something measured (the anchor, the beam), so one network serves any unit,
+depth and telescope. Plain NumPy on columns; fluxes are in units of the local noise, sizes in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skadetect.errors import ModelError
+
+TRANSFORMS = ("log", "linear", "cos2", "sin2")
+SCALES = ("anchor", "beam", "none")
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One regressed quantity.
+
+    Attributes
+    ----------
+    name : str
+        Name of the encoded number, unique in a model.
+    column : str
+        Name of the physical column it encodes. The two halves of an angle, cos2 and sin2, share one column.
+    unit, ucd, description : str
+        Of the physical column, before it is scaled to a catalogue's units.
+    transform : {"log", "linear", "cos2", "sin2"}
+        ``log(value/scale)``, ``value/scale``, or cosine or sine of twice an angle in radians.
+    scale : {"anchor", "beam", "none"}
+        What the value is divided by: the anchor (a peak in units of the noise), the beam's FWHM in pixels
+        or nothing.
+    floor : float
+        Smallest ratio that the logarithm sees; smaller ones are encoded as the floor.
+    """
+
+    name: str
+    column: str
+    unit: str = ""
+    ucd: str = ""
+    description: str = ""
+    transform: str = "linear"
+    scale: str = "none"
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field, value, known in (("transform", self.transform, TRANSFORMS), ("scale", self.scale, SCALES)):
+            if value not in known:
+                raise ModelError(
+                    f"parameter {self.name!r} has {field} {value!r}; expected one of {', '.join(known)}"
+                )
+        if self.transform == "log" and not self.floor > 0:
+            raise ModelError(
+                f"parameter {self.name!r} is logarithmic and needs a floor above 0, not {self.floor}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> ParameterSpec:
+        """Rebuild from `to_dict`; an unknown or missing key is a ModelError."""
+        try:
+            return cls(**mapping)
+        except TypeError as error:
+            raise ModelError(f"parameter {mapping.get('name', '?')!r} cannot be read: {error}") from None
+
+
+CONTINUUM: tuple[ParameterSpec, ...] = (
+    ParameterSpec("int_flux", "int_flux", "rms beam", "phot.flux.density;em.radio",
+                  "integrated apparent flux over the local noise", "log", "anchor", 1e-3),
+    ParameterSpec("bmaj", "bmaj", "pix", "phys.angSize.smajAxis",
+                  "major FWHM of the equivalent Gaussian, beam removed", "log", "beam", 0.02),
+    ParameterSpec("bmin", "bmin", "pix", "phys.angSize.sminAxis",
+                  "minor FWHM of the equivalent Gaussian, beam removed", "log", "beam", 0.02),
+    ParameterSpec("pa_cos", "theta", "rad", "pos.posAng",
+                  "direction of the major axis from +x towards +y", "cos2"),
+    ParameterSpec("pa_sin", "theta", "rad", "pos.posAng",
+                  "direction of the major axis from +x towards +y", "sin2"),
+)  # fmt: skip
+"""Parameters of a continuum source: columns int_flux, bmaj, bmin and theta."""
+
+
+def encode(
+    specs: Sequence[ParameterSpec],
+    columns: Mapping[str, ArrayLike],
+    *,
+    anchor: ArrayLike,
+    beam_fwhm: ArrayLike,
+) -> NDArray[np.float32]:
+    """Physical columns to the numbers a network learns.
+
+    Parameters
+    ----------
+    specs : sequence of P ParameterSpec
+    columns : mapping of str to array (n,)
+        Physical values by column: fluxes in units of local noise times beam, sizes in pixels, angles in
+        radians.
+        NaN means unknown; so does an absent column.
+    anchor : float or array (n,)
+        Peak in units of the noise, at least 1, that fluxes are compared to.
+    beam_fwhm : float or array (n,)
+        Geometric mean FWHM of the beam, in pixels.
+
+    Returns
+    -------
+    array (n, P), float32
+        NaN where the value is unknown.
+    """
+    n = max((np.size(value) for value in columns.values()), default=np.size(anchor))
+    scales = {"anchor": anchor, "beam": beam_fwhm, "none": 1.0}
+    encoded = np.full((n, len(specs)), np.nan, np.float32)
+    for index, spec in enumerate(specs):
+        if spec.column in columns:
+            encoded[:, index] = _encode_one(spec, columns[spec.column], scales[spec.scale])
+    return encoded
+
+
+def decode(
+    specs: Sequence[ParameterSpec], encoded: ArrayLike, *, anchor: ArrayLike, beam_fwhm: ArrayLike
+) -> dict[str, NDArray[np.float64]]:
+    """Encoded numbers back to physical columns; the inverse of `encode` above the floors.
+
+    Parameters
+    ----------
+    specs : sequence of P ParameterSpec
+    encoded : array (n, P)
+    anchor : float or array (n,)
+        As in `encode`, in units of the noise.
+    beam_fwhm : float or array (n,)
+        As in `encode`, in pixels.
+
+    Returns
+    -------
+    dict of str to array (n,), float64
+        One entry a column, in the units of `encode`; angles in radians in (-pi/2, pi/2].
+    """
+    encoded = np.asarray(encoded, np.float64)
+    scales = {"anchor": anchor, "beam": beam_fwhm, "none": 1.0}
+    halves: dict[str, dict[str, NDArray[np.float64]]] = {}
+    columns: dict[str, NDArray[np.float64]] = {}
+    for index, spec in enumerate(specs):
+        value = encoded[:, index]
+        if spec.transform in ("cos2", "sin2"):
+            halves.setdefault(spec.column, {})[spec.transform] = value
+        else:
+            ratio = np.exp(value) if spec.transform == "log" else value
+            columns[spec.column] = ratio * np.asarray(scales[spec.scale], np.float64)
+    for name, pair in halves.items():
+        columns[name] = 0.5 * np.arctan2(pair.get("sin2", 0.0), pair.get("cos2", 0.0))
+    return columns
+
+
+def mirrored(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Encoded parameters (n, P) after the image is flipped along x or along y: theta becomes -theta."""
+    return _negated(specs, encoded, "sin2")
+
+
+def transposed(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Encoded parameters (n, P) after x and y change places: theta becomes pi/2 - theta."""
+    return _negated(specs, encoded, "cos2")
+
+
+def _encode_one(spec: ParameterSpec, value: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+    value = np.asarray(value, np.float64)
+    if spec.transform == "cos2":
+        return np.cos(2.0 * value)
+    if spec.transform == "sin2":
+        return np.sin(2.0 * value)
+    ratio = value / np.asarray(scale, np.float64)
+    return np.log(np.maximum(ratio, spec.floor)) if spec.transform == "log" else ratio
+
+
+def _negated(
+    specs: Sequence[ParameterSpec], encoded: NDArray[np.float32], transform: str
+) -> NDArray[np.float32]:
+    sign = np.array([-1.0 if spec.transform == transform else 1.0 for spec in specs], np.float32)
+    return encoded * sign
