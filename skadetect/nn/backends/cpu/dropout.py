@@ -1,4 +1,4 @@
-"""Dropout on the CPU: the mask is a hash of seed and element, drawn again in the backward pass, never stored."""
+"""Dropout on the CPU: the mask is a hash of seed and element, drawn again in the backward pass."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""What a back end offers: every operation of the network, forward and backward, under one name and meaning.
+
+Arrays are channels-last, (batch, z, y, x, feature), float32 and C-contiguous; a 2D image has z = 1.
+`reference` (NumPy) is the specification, `cpu` (Numba and BLAS) the fast one; both are plain modules.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating[Any]]
+Axes = tuple[int, int, int]
+
+
+class Backend(Protocol):
+    """The operations that `skadetect.nn.network` calls; shapes and meanings are those of `reference`."""
+
+    def conv_forward(
+        self, x: Array, filters: Array, bias: Array | None, *, stride: Axes, padding: Axes, groups: int = 1,
+        slope: float = 1.0, residual: Array | None = None,
+    ) -> Array:
+        """leaky(x * filters + bias) + residual; filters are (kz, ky, kx, inputs / groups, outputs)."""
+        ...
+
+    def conv_backward(
+        self, x: Array, filters: Array, grad: Array, *, stride: Axes, padding: Axes, groups: int = 1,
+        need_input: bool = True,
+    ) -> tuple[Array | None, Array, Array]:
+        """Gradients of a linear convolution with respect to input, filters and bias."""
+        ...
+
+    def batch_norm_forward(
+        self, x: Array, gamma: Array, beta: Array, *, epsilon: float, slope: float
+    ) -> tuple[Array, Array, Array]:
+        """leaky(gamma * (x - mean) / sqrt(var + epsilon) + beta) with the batch's own mean and variance, both returned."""
+        ...
+
+    def batch_norm_backward(
+        self, x: Array, grad: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, epsilon: float,
+        slope: float,
+    ) -> tuple[Array, Array, Array]:
+        """Gradients with respect to x, gamma and beta."""
+        ...
+
+    def affine(self, x: Array, scale: Array, shift: Array, *, slope: float) -> Array:
+        """leaky(scale * x + shift), feature by feature."""
+        ...
+
+    def leaky_forward(self, x: Array, slope: float) -> Array:
+        """Max(x, slope * x) for slopes below one."""
+        ...
+
+    def leaky_backward(self, x: Array, grad: Array, slope: float) -> Array:
+        """Gradient with respect to x."""
+        ...
+
+    def add(self, a: Array, b: Array) -> Array:
+        """Sum of two arrays of one shape."""
+        ...
+
+    def pool_forward(
+        self, x: Array, *, kind: str, extent: Axes, stride: Axes, padding: Axes
+    ) -> tuple[Array, npt.NDArray[np.int32] | None]:
+        """Maximum (with the winner's flat index) or average (padding not counted) of a window."""
+        ...
+
+    def pool_backward(
+        self, grad: Array, argmax: npt.NDArray[np.int32] | None, *, kind: str, input_shape: tuple[int, ...],
+        extent: Axes, stride: Axes, padding: Axes,
+    ) -> Array:
+        """Gradient with respect to the pool's input."""
+        ...
+
+    def global_pool_forward(self, x: Array, kind: str) -> tuple[Array, npt.NDArray[np.int32] | None]:
+        """One value a feature: the maximum or average over (z, y, x)."""
+        ...
+
+    def global_pool_backward(
+        self, grad: Array, argmax: npt.NDArray[np.int32] | None, *, kind: str, input_shape: tuple[int, ...]
+    ) -> Array:
+        """Gradient with respect to the global pool's input."""
+        ...
+
+    def dense_forward(self, x: Array, filters: Array, bias: Array) -> Array:
+        """X (batch, inputs) times filters (inputs, outputs) plus bias."""
+        ...
+
+    def dense_backward(self, x: Array, filters: Array, grad: Array) -> tuple[Array, Array, Array]:
+        """Gradients with respect to x, filters and bias."""
+        ...
+
+    def dropout_forward(self, x: Array, rate: float, *, seed: int) -> Array:
+        """Zero a fraction `rate` of the values, the rest scaled by 1 / (1 - rate); the mask follows from the seed."""
+        ...
+
+    def dropout_backward(self, grad: Array, rate: float, *, seed: int) -> Array:
+        """Gradient through the same mask."""
+        ...
+
+    def sigmoid_forward(self, x: Array) -> Array:
+        """1 / (1 + exp(-x))."""
+        ...
+
+    def sigmoid_backward(self, y: Array, grad: Array) -> Array:
+        """Gradient from the sigmoid's value y."""
+        ...
+
+    def softmax_forward(self, x: Array) -> Array:
+        """exp(x) / sum exp(x) over the features."""
+        ...
+
+    def softmax_backward(self, y: Array, grad: Array) -> Array:
+        """Gradient from the softmax's value y."""
+        ...

@@ -1,0 +1,48 @@
+"""The CPU back end: Numba over blocks of pixels, BLAS for the products."""
+
+from skadetect.nn.backends.cpu.activations import (
+    sigmoid_backward,
+    sigmoid_forward,
+    softmax_backward,
+    softmax_forward,
+)
+from skadetect.nn.backends.cpu.conv import conv_backward, conv_forward
+from skadetect.nn.backends.cpu.dense import dense_backward, dense_forward
+from skadetect.nn.backends.cpu.dropout import dropout_backward, dropout_forward
+from skadetect.nn.backends.cpu.norm import (
+    add,
+    affine,
+    batch_norm_backward,
+    batch_norm_forward,
+    leaky_backward,
+    leaky_forward,
+)
+from skadetect.nn.backends.cpu.pool import (
+    global_pool_backward,
+    global_pool_forward,
+    pool_backward,
+    pool_forward,
+)
+
+__all__ = [
+    "add",
+    "affine",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "conv_backward",
+    "conv_forward",
+    "dense_backward",
+    "dense_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "global_pool_backward",
+    "global_pool_forward",
+    "leaky_backward",
+    "leaky_forward",
+    "pool_backward",
+    "pool_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_backward",
+    "softmax_forward",
+]

@@ -1,0 +1,275 @@
+"""The YOLO head: what the planes of the last layer mean, and how they become boxes.
+
+Each output cell predicts ``len(priors)`` boxes, one after another along the feature axis; a box holds, in this order,
+ndim positions and ndim sizes (array axis order), probability P, objectness O, the classes and the parameters. All are raw:
+P, O and classes are logits. Inside this module and the loss, coordinates are *edge* coordinates, u = pixel + 0.5, so that the
+cell of u is floor(u / stride).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+from skadetect._numba import JIT, PARALLEL
+from skadetect.errors import ModelError
+from skadetect.formulas import box_side, centre_offset, logit, sigmoid
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """Layout and geometry of the outputs.
+
+    Parameters
+    ----------
+    priors : tuple of tuple of float
+        Per box of a cell its prior sides in pixels, ndim each, array axis order.
+    stride : tuple of int, length 3
+        Pixels a cell along (z, y, x); 1 along z in 2D.
+    ndim : int
+        Image axes that boxes have: 2 or 3.
+    classes, parameters : int
+        Number of classes and of regressed quantities.
+    position_scale : float
+        1 keeps a centre inside its cell (YOLO-CIANNA); above 1, sigmoid * scale - (scale - 1) / 2 reaches beyond both edges,
+        so that a source on a border needs no infinite logit.
+    size_clip : tuple of float
+        Limits of log(side / prior).
+
+    Raises
+    ------
+    ModelError
+        If a value is out of range or the priors do not have ndim sides.
+    """
+
+    priors: tuple[tuple[float, ...], ...]
+    stride: tuple[int, int, int] = (1, 4, 4)
+    ndim: int = 2
+    classes: int = 0
+    parameters: int = 0
+    position_scale: float = 1.0
+    size_clip: tuple[float, float] = (-6.0, 6.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "priors", tuple(tuple(float(side) for side in prior) for prior in self.priors))
+        object.__setattr__(self, "stride", tuple(int(step) for step in self.stride))
+        object.__setattr__(self, "size_clip", tuple(float(limit) for limit in self.size_clip))
+        if self.ndim not in (2, 3):
+            raise ModelError(f"head ndim is {self.ndim}, expected 2 or 3")
+        if not self.priors or any(len(p) != self.ndim or min(p) <= 0 for p in self.priors):
+            raise ModelError(f"head priors are {self.priors}, expected {self.ndim} positive sides each")
+        if len(self.stride) != 3 or min(self.stride) < 1:
+            raise ModelError(f"head stride is {self.stride}, expected three positive integers (z, y, x)")
+        if self.position_scale < 1:
+            raise ModelError(f"head position_scale is {self.position_scale}, expected 1 or more")
+
+    @property
+    def n_boxes(self) -> int:
+        """Boxes a cell."""
+        return len(self.priors)
+
+    @property
+    def box_width(self) -> int:
+        """Output planes a box."""
+        return 2 * self.ndim + 2 + self.classes + self.parameters
+
+    @property
+    def n_outputs(self) -> int:
+        """Output planes in all."""
+        return self.n_boxes * self.box_width
+
+    @property
+    def prior_array(self) -> np.ndarray:
+        """Priors in pixels, shape (n_boxes, ndim), float64."""
+        return np.array(self.priors, dtype=np.float64)
+
+    @property
+    def geometry(self) -> np.ndarray:
+        """What the kernels need beside the priors: stride along the ndim axes, position_scale and the size limits, float64."""
+        return np.array([*self.stride[3 - self.ndim :], self.position_scale, *self.size_clip], dtype=np.float64)
+
+    def check(self, outputs: np.ndarray) -> None:
+        """Raise ModelError unless `outputs` is (B, Z, Y, X, n_outputs), with Z = 1 in 2D."""
+        if outputs.ndim != 5 or outputs.shape[-1] != self.n_outputs or (self.ndim == 2 and outputs.shape[1] != 1):
+            planes = "1" if self.ndim == 2 else "Z"
+            raise ModelError(f"network output has shape {outputs.shape}, expected (B, {planes}, Y, X, {self.n_outputs})")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a model file's header."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> HeadSpec:
+        """Inverse of `to_dict`; lists may stand for tuples."""
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Boxes above threshold, ordered by cell, then prior.
+
+    Parameters
+    ----------
+    cell : ndarray, shape (n,), int64
+        Flat index of the cell in (Z, Y, X).
+    prior, class_index : ndarray, shape (n,), int32
+        Box of the cell; class of largest output (0 without classes).
+    position : ndarray, shape (n, ndim), float64
+        Centres in edge coordinates, pixels.
+    boxes : ndarray, shape (n, 2, ndim), float64
+        Corners in edge coordinates, pixels.
+    score, probability : ndarray, shape (n,), float32
+        Sigmoid of O and of P.
+    parameters : ndarray, shape (n, P), float32
+        Regressed quantities, encoded.
+    """
+
+    cell: np.ndarray
+    prior: np.ndarray
+    class_index: np.ndarray
+    position: np.ndarray
+    boxes: np.ndarray
+    score: np.ndarray
+    probability: np.ndarray
+    parameters: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+
+def decode(outputs: np.ndarray, head: HeadSpec, *, threshold: float | Sequence[float]) -> Decoded:
+    """Boxes whose objectness reaches the threshold.
+
+    Parameters
+    ----------
+    outputs : ndarray, shape (1, Z, Y, X, n_outputs), float32
+        Raw planes of the last layer for one tile.
+    head : HeadSpec
+        Their layout.
+    threshold : float or sequence of float
+        Lowest objectness in [0, 1], one for all or one per prior.
+
+    Raises
+    ------
+    ModelError
+        If the outputs or the thresholds do not fit the head.
+    """
+    head.check(outputs)
+    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64).ravel(), _threshold_shape(threshold, head))
+    raw_limits = np.array([logit(float(limit)) for limit in limits])
+    planes = np.ascontiguousarray(outputs, dtype=np.float32).reshape(-1, outputs.shape[3], head.n_outputs)
+    counts = np.zeros(len(planes) + 1, dtype=np.int64)
+    _count(planes, raw_limits, head.box_width, 2 * head.ndim + 1, counts[1:])
+    start = np.cumsum(counts)
+    out = _allocate(int(start[-1]), head)
+    _fill(planes, raw_limits, head.prior_array, head.geometry, _layout(outputs, head), start, out)
+    return Decoded(*out)
+
+
+@njit(**JIT)
+def decode_box(raw: np.ndarray, cell: np.ndarray, prior: np.ndarray, geometry: np.ndarray, box: np.ndarray) -> None:
+    """Corners, shape (2, ndim), of the box that a cell predicts in its raw outputs; `cell` is its index along ndim axes."""
+    ndim = len(prior)
+    for k in range(ndim):
+        centre = (centre_offset(raw[k], geometry[ndim]) + cell[k]) * geometry[k]
+        half = 0.5 * box_side(raw[ndim + k], prior[k], geometry[ndim + 1], geometry[ndim + 2])
+        box[0, k] = centre - half
+        box[1, k] = centre + half
+
+
+def _threshold_shape(threshold: float | Sequence[float], head: HeadSpec) -> tuple[int]:
+    """One threshold per box, or a ModelError."""
+    size = np.size(threshold)
+    if size not in (1, head.n_boxes):
+        raise ModelError(f"{size} objectness thresholds given, expected 1 or {head.n_boxes} (one per prior)")
+    return (head.n_boxes,)
+
+
+def _layout(outputs: np.ndarray, head: HeadSpec) -> tuple[int, int, int]:
+    """Rows a plane of cells, classes, parameters."""
+    return outputs.shape[2], head.classes, head.parameters
+
+
+def _allocate(n: int, head: HeadSpec) -> tuple[np.ndarray, ...]:
+    """Columns of `Decoded`, in its order."""
+    return (
+        np.empty(n, dtype=np.int64),
+        np.empty(n, dtype=np.int32),
+        np.zeros(n, dtype=np.int32),
+        np.empty((n, head.ndim)),
+        np.empty((n, 2, head.ndim)),
+        np.empty(n, dtype=np.float32),
+        np.empty(n, dtype=np.float32),
+        np.empty((n, head.parameters), dtype=np.float32),
+    )
+
+
+@njit(**PARALLEL)
+def _count(planes: np.ndarray, limits: np.ndarray, width: int, objectness: int, counts: np.ndarray) -> None:
+    """Boxes above the limits in each row of cells."""
+    for row in prange(planes.shape[0]):
+        found = 0
+        for x in range(planes.shape[1]):
+            for b in range(len(limits)):
+                if planes[row, x, b * width + objectness] >= limits[b]:
+                    found += 1
+        counts[row] = found
+
+
+@njit(**PARALLEL)
+def _fill(
+    planes: np.ndarray,
+    limits: np.ndarray,
+    priors: np.ndarray,
+    geometry: np.ndarray,
+    layout: tuple[int, int, int],
+    start: np.ndarray,
+    out: Any,
+) -> None:
+    """Decode the boxes of each row of cells into the columns from start[row] on."""
+    for row in prange(planes.shape[0]):
+        _fill_row(planes[row], limits, priors, geometry, layout, row, start[row], out)
+
+
+@njit(**JIT)
+def _fill_row(
+    raw: np.ndarray,
+    limits: np.ndarray,
+    priors: np.ndarray,
+    geometry: np.ndarray,
+    layout: tuple[int, int, int],
+    row: int,
+    slot: int,
+    out: Any,
+) -> None:
+    """Decode one row of cells."""
+    cells, prior, class_index, position, boxes, score, probability, parameters = out
+    rows, classes, n_parameters = layout
+    n_boxes, ndim = priors.shape
+    width = 2 * ndim + 2 + classes + n_parameters
+    cell = np.empty(ndim, dtype=np.int64)
+    for x in range(raw.shape[0]):
+        cell[ndim - 1], cell[ndim - 2] = x, row % rows
+        if ndim == 3:
+            cell[0] = row // rows
+        for b in range(n_boxes):
+            values = raw[x, b * width : (b + 1) * width]
+            if not values[2 * ndim + 1] >= limits[b]:
+                continue
+            cells[slot] = row * raw.shape[0] + x
+            prior[slot] = b
+            decode_box(values, cell, priors[b], geometry, boxes[slot])
+            for k in range(ndim):
+                position[slot, k] = 0.5 * (boxes[slot, 0, k] + boxes[slot, 1, k])
+            probability[slot] = sigmoid(values[2 * ndim])
+            score[slot] = sigmoid(values[2 * ndim + 1])
+            for c in range(1, classes):
+                if values[2 * ndim + 2 + c] > values[2 * ndim + 2 + class_index[slot]]:
+                    class_index[slot] = c
+            for p in range(n_parameters):
+                parameters[slot, p] = values[2 * ndim + 2 + classes + p]
+            slot += 1

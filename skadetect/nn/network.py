@@ -1,0 +1,237 @@
+"""A network: its spec, its parameters, and the walks through its layers forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from skadetect.errors import ModelError
+from skadetect.nn.backends.base import Array, Axes, Backend
+from skadetect.nn.backends.cpu.threads import single_blas_thread
+from skadetect.nn.layers import (
+    Saved,
+    backward_layer,
+    folded_filters,
+    infer_layer,
+    initial_parameters,
+    initial_state,
+    train_layer,
+)
+from skadetect.nn.spec import LayerSpec, NetworkSpec
+
+
+@dataclass
+class Tape:
+    """What a training pass saved, layer by layer."""
+
+    saved: list[Saved | None] = field(default_factory=list)
+
+
+@dataclass
+class Network:
+    """Layers with their parameters.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        The layers.
+    parameters : dict of str to ndarray
+        float32 arrays that training changes: ``name.filters`` (kz, ky, kx, inputs, outputs), ``name.bias``,
+        ``name.gamma``, ``name.beta`` (outputs,).
+    state : dict of str to ndarray
+        Running ``name.mean`` and ``name.variance`` of the batch norms, followed by `forward_train`.
+
+    Raises
+    ------
+    ModelError
+        If an array is absent or has another shape than the spec asks for.
+    """
+
+    spec: NetworkSpec
+    parameters: dict[str, Array]
+    state: dict[str, Array]
+
+    def __post_init__(self) -> None:
+        wanted = Network._blank(self.spec)
+        for name, shape in wanted.items():
+            found = {**self.parameters, **self.state}.get(name)
+            if found is None or found.shape != shape:
+                what = "absent" if found is None else f"of shape {found.shape}"
+                raise ModelError(f"network array {name!r} is {what}, expected shape {shape}")
+
+    @classmethod
+    def initialise(cls, spec: NetworkSpec, rng: np.random.Generator) -> Network:
+        """Draw a network that has not been trained."""
+        parameters: dict[str, Array] = {}
+        state: dict[str, Array] = {}
+        for layer, inputs, outputs in spec.walk():
+            parameters.update(initial_parameters(layer, inputs, outputs, rng))
+            state.update(initial_state(layer, outputs))
+        return cls(spec, parameters, state)
+
+    @property
+    def stride(self) -> Axes:
+        """Input pixels an output cell spans along (z, y, x)."""
+        return self.spec.stride
+
+    @property
+    def halo(self) -> Axes:
+        """Radius of the receptive field along (z, y, x), in pixels."""
+        return self.spec.halo
+
+    @single_blas_thread
+    def forward(self, x: Array, backend: Backend, *, dropout_seed: int | None = None) -> Array:
+        """Score a batch.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, z, y, x, features)
+            Normalised input, float32, dimensionless.
+        backend : Backend
+            Operations to run on.
+        dropout_seed : int, optional
+            Keep the dropout layers on, with masks that follow from this seed: one Monte Carlo sample of the
+            network's uncertainty (Gal & Ghahramani 2016).
+
+        Returns
+        -------
+        ndarray, shape (batch, z / stride, y / stride, x / stride, outputs)
+            Raw outputs of the last layer.
+
+        Raises
+        ------
+        ModelError
+            If the input has another number of features than the network.
+        """
+        self._check(x)
+        kept: dict[str, Array] = {}
+        wanted = {layer.source for layer in self.spec.layers}
+        layers = self.spec.layers
+        for index, layer in enumerate(layers):
+            following = layers[index + 1] if index + 1 < len(layers) else None
+            if layer.kind == "add":
+                # A convolution just before has already added it in its epilogue.
+                x = x if _fuses(layers[index - 1], layer, wanted) else backend.add(x, kept[layer.source])
+            elif layer.kind == "dropout" and dropout_seed is not None:
+                x = backend.dropout_forward(x, layer.rate, seed=_layer_seed(dropout_seed, index))
+            else:
+                fuse = following is not None and _fuses(layer, following, wanted)
+                residual = kept[following.source] if following is not None and fuse else None
+                x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
+            if layer.name in wanted:
+                kept[layer.name] = x
+        return x
+
+    @single_blas_thread
+    def forward_train(self, x: Array, backend: Backend, *, seed: int = 0) -> tuple[Array, Tape]:
+        """Score a batch as in training and keep what `backward` needs; the running statistics follow the batch.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, z, y, x, features)
+            Normalised input, float32, dimensionless.
+        backend : Backend
+            Operations to run on.
+        seed : int
+            Of the dropout masks; take the step's number.
+
+        Returns
+        -------
+        ndarray, shape (batch, z / stride, y / stride, x / stride, outputs)
+            Raw outputs of the last layer.
+        Tape
+            For `backward`.
+        """
+        self._check(x)
+        tape = Tape()
+        kept: dict[str, Array] = {}
+        wanted = {layer.source for layer in self.spec.layers}
+        for index, layer in enumerate(self.spec.layers):
+            if layer.kind == "add":
+                x, saved = backend.add(x, kept[layer.source]), None
+            else:
+                x, saved = train_layer(
+                    layer, x, self.parameters, self.state, backend, seed=_layer_seed(seed, index)
+                )
+            tape.saved.append(saved)
+            if layer.name in wanted:
+                kept[layer.name] = x
+        return x, tape
+
+    @single_blas_thread
+    def backward(self, tape: Tape, grad: Array, backend: Backend) -> dict[str, Array]:
+        """Gradients of all parameters from the gradient of the outputs.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `forward_train`; its arrays are released on the way.
+        grad : ndarray, shape (batch, z / stride, y / stride, x / stride, outputs)
+            Derivative of the loss with respect to each raw output.
+        backend : Backend
+            Operations to run on.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Of the same names and shapes as `parameters`.
+        """
+        grads: dict[str, Array] = {}
+        pending: dict[str, Array] = {}
+        current: Array = grad
+        for index in range(len(self.spec.layers) - 1, -1, -1):
+            layer = self.spec.layers[index]
+            if layer.name in pending:
+                current = backend.add(current, pending.pop(layer.name))
+            if layer.kind == "add":
+                before = pending.get(layer.source)
+                pending[layer.source] = current if before is None else backend.add(before, current)
+                continue
+            saved = tape.saved[index]
+            assert saved is not None
+            dx = backward_layer(
+                layer, saved, current, self.parameters, backend, grads=grads, need_input=index > 0
+            )
+            tape.saved[index] = None
+            if dx is not None:
+                current = dx
+        return grads
+
+    def folded(self) -> Network:
+        """The same function at inference, with every batch norm multiplied into its convolution."""
+        parameters = {k: v for k, v in self.parameters.items() if not k.endswith((".gamma", ".beta"))}
+        for layer in self.spec.layers:
+            if layer.norm:
+                filters, bias = folded_filters(layer, self.parameters, self.state)
+                parameters[f"{layer.name}.filters"] = np.ascontiguousarray(filters, np.float32)
+                parameters[f"{layer.name}.bias"] = np.ascontiguousarray(bias, np.float32)
+        return Network(self.spec.without_norm(), parameters, {})
+
+    def with_parameters(self, parameters: Mapping[str, Array], state: Mapping[str, Array]) -> Network:
+        """The same layers with other arrays."""
+        return replace(self, parameters=dict(parameters), state=dict(state))
+
+    def _check(self, x: Array) -> None:
+        if x.ndim != 5 or x.shape[-1] != self.spec.input_features:
+            raise ModelError(
+                f"network input has shape {x.shape}, expected (batch, z, y, x, {self.spec.input_features})"
+            )
+
+    @staticmethod
+    def _blank(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
+        rng = np.random.default_rng(0)
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer, inputs, outputs in spec.walk():
+            arrays = {**initial_parameters(layer, inputs, outputs, rng), **initial_state(layer, outputs)}
+            shapes.update({name: array.shape for name, array in arrays.items()})
+        return shapes
+
+
+def _fuses(layer: LayerSpec, following: LayerSpec, wanted: set[str]) -> bool:
+    return layer.kind == "conv" and following.kind == "add" and layer.name not in wanted
+
+
+def _layer_seed(seed: int, index: int) -> int:
+    return seed * 1009 + index
