@@ -1,9 +1,9 @@
 """The YOLO head: what the planes of the last layer mean, and how they become boxes.
 
-Each output cell predicts ``len(priors)`` boxes, one after another along the feature axis; a box holds, in this order,
-ndim positions and ndim sizes (array axis order), probability P, objectness O, the classes and the parameters. All are raw:
-P, O and classes are logits. Inside this module and the loss, coordinates are *edge* coordinates, u = pixel + 0.5, so that the
-cell of u is floor(u / stride).
+Each output cell predicts ``len(priors)`` boxes, one after another along the feature axis; a box holds, in this
+order, ndim positions and ndim sizes (array axis order), probability P, objectness O, the classes and the parameters.
+All are raw: P, O and classes are logits. Inside this module and the loss, coordinates are *edge* coordinates,
+u = pixel + 0.5, so that the cell of u is floor(u / stride).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class HeadSpec:
     classes, parameters : int
         Number of classes and of regressed quantities.
     position_scale : float
-        1 keeps a centre inside its cell (YOLO-CIANNA); above 1, sigmoid * scale - (scale - 1) / 2 reaches beyond both edges,
-        so that a source on a border needs no infinite logit.
+        1 keeps a centre inside its cell (YOLO-CIANNA); above 1, sigmoid * scale - (scale - 1) / 2 reaches beyond
+        both edges, so that a source on a border needs no infinite logit.
     size_clip : tuple of float
         Limits of log(side / prior).
 
@@ -55,7 +55,8 @@ class HeadSpec:
     size_clip: tuple[float, float] = (-6.0, 6.0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "priors", tuple(tuple(float(side) for side in prior) for prior in self.priors))
+        priors = tuple(tuple(float(side) for side in prior) for prior in self.priors)
+        object.__setattr__(self, "priors", priors)
         object.__setattr__(self, "stride", tuple(int(step) for step in self.stride))
         object.__setattr__(self, "size_clip", tuple(float(limit) for limit in self.size_clip))
         if self.ndim not in (2, 3):
@@ -89,14 +90,17 @@ class HeadSpec:
 
     @property
     def geometry(self) -> np.ndarray:
-        """What the kernels need beside the priors: stride along the ndim axes, position_scale and the size limits, float64."""
+        """For the kernels, float64: stride along the ndim axes, position_scale and the two size limits."""
         return np.array([*self.stride[3 - self.ndim :], self.position_scale, *self.size_clip], dtype=np.float64)
 
     def check(self, outputs: np.ndarray) -> None:
         """Raise ModelError unless `outputs` is (B, Z, Y, X, n_outputs), with Z = 1 in 2D."""
-        if outputs.ndim != 5 or outputs.shape[-1] != self.n_outputs or (self.ndim == 2 and outputs.shape[1] != 1):
+        flat = self.ndim == 3 or outputs.ndim != 5 or outputs.shape[1] == 1
+        if outputs.ndim != 5 or outputs.shape[-1] != self.n_outputs or not flat:
             planes = "1" if self.ndim == 2 else "Z"
-            raise ModelError(f"network output has shape {outputs.shape}, expected (B, {planes}, Y, X, {self.n_outputs})")
+            raise ModelError(
+                f"network output has shape {outputs.shape}, expected (B, {planes}, Y, X, {self.n_outputs})"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for a model file's header."""
@@ -159,8 +163,7 @@ def decode(outputs: np.ndarray, head: HeadSpec, *, threshold: float | Sequence[f
         If the outputs or the thresholds do not fit the head.
     """
     head.check(outputs)
-    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64).ravel(), _threshold_shape(threshold, head))
-    raw_limits = np.array([logit(float(limit)) for limit in limits])
+    raw_limits = _raw_limits(threshold, head)
     planes = np.ascontiguousarray(outputs, dtype=np.float32).reshape(-1, outputs.shape[3], head.n_outputs)
     counts = np.zeros(len(planes) + 1, dtype=np.int64)
     _count(planes, raw_limits, head.box_width, 2 * head.ndim + 1, counts[1:])
@@ -171,8 +174,10 @@ def decode(outputs: np.ndarray, head: HeadSpec, *, threshold: float | Sequence[f
 
 
 @njit(**JIT)
-def decode_box(raw: np.ndarray, cell: np.ndarray, prior: np.ndarray, geometry: np.ndarray, box: np.ndarray) -> None:
-    """Corners, shape (2, ndim), of the box that a cell predicts in its raw outputs; `cell` is its index along ndim axes."""
+def decode_box(
+    raw: np.ndarray, cell: np.ndarray, prior: np.ndarray, geometry: np.ndarray, box: np.ndarray
+) -> None:
+    """Corners, shape (2, ndim), of the box in a cell's raw outputs; `cell` is its index along the ndim axes."""
     ndim = len(prior)
     for k in range(ndim):
         centre = (centre_offset(raw[k], geometry[ndim]) + cell[k]) * geometry[k]
@@ -181,12 +186,12 @@ def decode_box(raw: np.ndarray, cell: np.ndarray, prior: np.ndarray, geometry: n
         box[1, k] = centre + half
 
 
-def _threshold_shape(threshold: float | Sequence[float], head: HeadSpec) -> tuple[int]:
-    """One threshold per box, or a ModelError."""
-    size = np.size(threshold)
-    if size not in (1, head.n_boxes):
-        raise ModelError(f"{size} objectness thresholds given, expected 1 or {head.n_boxes} (one per prior)")
-    return (head.n_boxes,)
+def _raw_limits(threshold: float | Sequence[float], head: HeadSpec) -> np.ndarray:
+    """Lowest raw objectness of each prior, float64."""
+    limits = np.asarray(threshold, dtype=np.float64).ravel()
+    if limits.size not in (1, head.n_boxes):
+        raise ModelError(f"{limits.size} thresholds given, expected 1 or {head.n_boxes} (one per prior)")
+    return np.array([logit(float(limit)) for limit in np.broadcast_to(limits, head.n_boxes)])
 
 
 def _layout(outputs: np.ndarray, head: HeadSpec) -> tuple[int, int, int]:

@@ -1,0 +1,126 @@
+"""Detections: one row a detected box, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+_ROW_TYPES = {
+    "position": np.float64,
+    "boxes": np.float64,
+    "score": np.float32,
+    "prior": np.int32,
+    "class_index": np.int32,
+    "parameters": np.float32,
+    "anchor": np.float32,
+    "peak": np.float64,
+    "local_rms": np.float64,
+    "background": np.float64,
+    "flags": np.int32,
+}
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Columns of equal length, one row a box.
+
+    Parameters
+    ----------
+    position : ndarray, shape (n, ndim), float64
+        Centres in pixels, array order ((y, x) or (z, y, x)), 0-based, an integer is a pixel's centre.
+    boxes : ndarray, shape (n, 2, ndim), float64
+        Low and high corners, in the same pixels.
+    score : ndarray, shape (n,), float32
+        Objectness in [0, 1].
+    prior, class_index : ndarray, shape (n,), int32
+        Which prior predicted the box; most probable class (0 where the model has none).
+    parameters : ndarray, shape (n, P), float32
+        Regressed quantities, still encoded (see `skadetect.parameters`).
+    anchor : ndarray, shape (n,), float32
+        Signal to noise that scales the encoded flux.
+    peak, local_rms, background : ndarray, shape (n,), float64
+        Measured at the position, in the image's unit.
+    flags : ndarray, shape (n,), int32
+        Bits of the catalogue's flag table.
+
+    Raises
+    ------
+    ValueError
+        If the columns differ in length or a column has the wrong rank.
+    """
+
+    position: np.ndarray
+    boxes: np.ndarray
+    score: np.ndarray
+    prior: np.ndarray
+    class_index: np.ndarray
+    parameters: np.ndarray
+    anchor: np.ndarray
+    peak: np.ndarray
+    local_rms: np.ndarray
+    background: np.ndarray
+    flags: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, dtype in _ROW_TYPES.items():
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
+        n, ndim = self.position.shape
+        expected: dict[str, tuple[int, ...]] = dict.fromkeys(_ROW_TYPES, (n,))
+        expected |= {"position": (n, ndim), "boxes": (n, 2, ndim)}
+        expected |= {"parameters": (n, self.parameters.shape[-1])}
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"Detections.{name} has shape {getattr(self, name).shape}, expected {shape}")
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @property
+    def ndim(self) -> int:
+        """Number of image axes, 2 or 3."""
+        return self.position.shape[1]
+
+    @classmethod
+    def empty(cls, ndim: int, n_parameters: int) -> Detections:
+        """No rows, with the given ranks."""
+        return cls.from_columns(
+            position=np.empty((0, ndim)), boxes=np.empty((0, 2, ndim)), parameters=np.empty((0, n_parameters))
+        )
+
+    @classmethod
+    def from_columns(cls, *, position: np.ndarray, boxes: np.ndarray, **columns: Any) -> Detections:
+        """Build from some columns; those not given are zero (and `parameters` has no columns)."""
+        n = len(position)
+        columns = {"position": position, "boxes": boxes, "parameters": np.empty((n, 0)), **columns}
+        return cls(**{name: columns.get(name, np.zeros(n)) for name in _ROW_TYPES})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Detections]) -> Detections:
+        """All rows of the parts, in order.
+
+        Raises
+        ------
+        ValueError
+            If there are no parts, or they differ in rank or number of parameters.
+        """
+        if not parts:
+            raise ValueError("Detections.concatenate needs at least one part; use Detections.empty for none")
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROW_TYPES})
+
+    def take(self, index: Any) -> Detections:
+        """Rows chosen by an integer array, a boolean mask or a slice."""
+        return Detections(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def with_(self, **columns: Any) -> Detections:
+        """The same rows with some columns replaced."""
+        return replace(self, **columns)
+
+    def sorted(self) -> Detections:
+        """Rows by falling score, then rising position, then the rest: the order they came in has no say."""
+        corners = self.boxes.reshape(len(self), 2 * self.ndim)
+        keys = [-self.score, *self.position.T, *corners.T, self.prior, self.class_index]
+        keys += [*self.parameters.T, self.anchor, self.peak]
+        return self.take(np.lexsort(keys[::-1]))
