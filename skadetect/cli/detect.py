@@ -1,0 +1,184 @@
+"""``skadetect detect``: images in, catalogues out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from skadetect.cli.options import merge_options, parse_beam
+from skadetect.cli.paths import check_output, output_paths
+from skadetect.errors import ConfigError, SkadetectError
+
+if TYPE_CHECKING:
+    from skadetect.catalog.catalog import Catalog
+    from skadetect.detect import DetectOptions
+
+# format -> the suffix of files named by skadetect
+SUFFIXES = {
+    "auto": ".fits",
+    "fits": ".fits",
+    "votable": ".vot",
+    "ecsv": ".ecsv",
+    "csv": ".csv",
+    "parquet": ".parquet",
+    "ds9": ".reg",
+    "sdc1": ".txt",
+}
+
+EPILOG = """
+\b
+Examples:
+  skadetect detect image.fits -o catalog.fits
+  skadetect detect image.fits -o sources.reg --plot sources.png
+  skadetect detect a.fits b.fits.gz -o catalogs/ --format votable
+  skadetect detect *.fits -o "catalogs/{name}-sources.csv" --workers 8
+  skadetect detect mosaic.fits -o mosaic.parquet --max-memory 16GB --workers 8
+  skadetect detect nobeam.fits -o out.fits --beam "12.5 10.1 45"
+  skadetect detect sdc1.fits -o sub.txt --format sdc1 --primary-beam pb.fits
+
+The settings of a --config file are named like the flags (max_memory = "8GB"); flags win over the file.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    help="Catalogue file; for several images a folder/ or a pattern with {name}.",
+)
+@click.option(
+    "--model", help="Name of a shipped model (see skadetect models) or a model file. [default: continuum]"
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(SUFFIXES)),
+    default="auto",
+    help="Format of the catalogue; auto goes by the suffix of the file. [default: auto]",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    help="Least score of a source, 0 to 1; lower finds more and trusts less. [default: the model's]",
+)
+@click.option(
+    "--beam",
+    metavar='"BMAJ BMIN BPA"',
+    help="Beam FWHM in arcsec, arcsec and degrees north through east, where the header has none.",
+)
+@click.option(
+    "--primary-beam",
+    type=click.Path(path_type=Path),
+    metavar="FITS",
+    help="Image of the primary beam; the sdc1 format divides fluxes by it.",
+)
+@click.option(
+    "--tile", type=int, help="Side of the tiles in pixels; changes speed, not results. [default: automatic]"
+)
+@click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
+@click.option("--max-memory", metavar="SIZE", help="Memory to stay within, such as 2GB. [default: 2GB]")
+@click.option("--device", type=click.Choice(["auto", "cpu"]), help="Where the network runs. [default: auto]")
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="TOML", help="File with any of these settings."
+)
+@click.option(
+    "--plot", metavar="PNG", help="Also draw the image with its sources; folder/ or {name} as for --out."
+)
+@click.option(
+    "--brightest", type=click.IntRange(min=0), default=0, metavar="N", help="Print the N brightest sources."
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
+@click.pass_context
+def detect(ctx: click.Context, images: tuple[Path, ...], **flags: Any) -> None:
+    """Find and measure the sources of IMAGE (FITS, 2D or with degenerate axes) and write a catalogue.
+
+    Any radio image in Jy/beam, mJy/beam, K or Jy/pixel with a beam in its header will do; background and
+    noise are measured on the image itself.
+    """
+    quiet = flags.pop("quiet") or ctx.obj["quiet"]
+    output = Output(
+        **{name: flags.pop(name) for name in ("out", "format_", "plot", "brightest", "overwrite")}
+    )
+    flags["beam"] = parse_beam(flags["beam"])
+    flags["primary_beam"] = None if flags["primary_beam"] is None else str(flags["primary_beam"])
+    config = flags.pop("config")
+    from skadetect.detect import DetectOptions  # Numba and Astropy take a second: not for --help
+
+    options = merge_options(DetectOptions, config, {**flags, "progress": not quiet})
+    jobs = output.jobs(images)
+    failures = [error for job in jobs if (error := _run(job, options, output, quiet=quiet)) is not None]
+    if len(jobs) > 1 and failures:
+        raise ConfigError(f"{len(failures)} of {len(jobs)} images failed")
+    if failures:
+        raise failures[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image and what is made of it."""
+
+    image: Path
+    catalog: Path
+    plot: Path | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written and shown, as asked for on the command line."""
+
+    out: str
+    format_: str
+    plot: str | None
+    brightest: int
+    overwrite: bool
+
+    def jobs(self, images: Sequence[Path]) -> list[Job]:
+        """Outputs of all images, checked before the first image is read."""
+        catalogs = output_paths(images, self.out, suffix=SUFFIXES[self.format_])
+        plots: Sequence[Path | None] = [None] * len(images)
+        if self.plot is not None:
+            plots = output_paths(images, self.plot, suffix=".png")
+        for path in [*catalogs, *plots]:
+            if path is not None:
+                check_output(path, overwrite=self.overwrite)
+        return [Job(*each) for each in zip(images, catalogs, plots)]
+
+
+def _run(job: Job, options: DetectOptions, output: Output, *, quiet: bool) -> SkadetectError | None:
+    """Work through one image; an error is returned, so that the other images still get done."""
+    from skadetect.detect import detect as detect_sources
+
+    start = time.perf_counter()
+    try:
+        catalog = detect_sources(job.image, options=options)
+        catalog.write(
+            job.catalog, format=output.format_, overwrite=output.overwrite, primary_beam=options.primary_beam
+        )
+        if job.plot is not None:
+            from skadetect.plot import plot_detections
+
+            plot_detections(job.image, catalog, job.plot)
+    except SkadetectError as error:
+        click.echo(f"skadetect: error: {error}", err=True)
+        return error
+    if not quiet:
+        click.echo(_summary(job, catalog, time.perf_counter() - start), err=True)
+    if output.brightest:
+        from skadetect.plot import brightest
+
+        click.echo(brightest(catalog, output.brightest))
+    return None
+
+
+def _summary(job: Job, catalog: Catalog, seconds: float) -> str:
+    written = f"{job.catalog}" if job.plot is None else f"{job.catalog} and {job.plot}"
+    sources = "1 source" if len(catalog) == 1 else f"{len(catalog)} sources"
+    return f"{job.image}: {sources} in {seconds:.1f} s, written to {written}"
