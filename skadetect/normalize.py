@@ -1,0 +1,165 @@
+"""From pixels to what a network sees: signal to noise through compressive stretches, and the beam as planes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from skadetect._numba import PARALLEL
+from skadetect.beams import PixelBeam
+from skadetect.errors import ConfigError
+
+FUNCTIONS = ("tanh", "asinh", "linear")
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How pixels become network features; stored with the model.
+
+    Parameters
+    ----------
+    stretches : tuple of (function, scale, divisor)
+        One feature each: function(s / scale) / divisor of the signal to noise s; function is tanh, asinh or linear.
+    beam_planes : bool
+        Whether `PixelBeam.features` follow as three constant features.
+    fwhm_range : (low, high)
+        Beam FWHM in pixels that the network was trained for; other images are resampled into it.
+
+    Raises
+    ------
+    ConfigError
+        If a stretch is not known, or a number is not positive.
+    """
+
+    stretches: tuple[tuple[str, float, float], ...] = (("tanh", 4.0, 1.0), ("asinh", 2.0, 3.0))
+    beam_planes: bool = True
+    fwhm_range: tuple[float, float] = (2.2, 6.0)
+
+    def __post_init__(self) -> None:
+        for function, scale, divisor in self.stretches:
+            if function not in FUNCTIONS:
+                raise ConfigError(f"stretch {function!r} is not one of {', '.join(FUNCTIONS)}")
+            if not (scale > 0 and divisor > 0):
+                raise ConfigError(f"stretch {function} by {scale} / {divisor}: expected two positive numbers")
+        if not 0 < self.fwhm_range[0] < self.fwhm_range[1]:
+            raise ConfigError(f"fwhm_range {self.fwhm_range}: expected 0 < low < high")
+
+    @property
+    def features(self) -> int:
+        """Number of network input features."""
+        return len(self.stretches) + (3 if self.beam_planes else 0)
+
+    def snr(
+        self, pixels: NDArray[np.float32], level: NDArray[np.float32], rms: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Signal to noise (pixels - level) / rms; NaN pixels become 0.
+
+        Parameters
+        ----------
+        pixels, level, rms : (z, y, x) float32
+            Image, background and noise in the same unit.
+
+        Returns
+        -------
+        (z, y, x) float32
+        """
+        out = np.empty(pixels.shape, np.float32)
+        flat = [np.ascontiguousarray(a, np.float32).reshape(-1, a.shape[-1]) for a in (pixels, level, rms)]
+        _snr(*flat, out.reshape(-1, out.shape[-1]))
+        return out
+
+    def apply(self, s: NDArray[np.float32], beam: PixelBeam) -> NDArray[np.float32]:
+        """Network input features of a signal-to-noise map.
+
+        Parameters
+        ----------
+        s : (z, y, x) float32
+            Signal to noise.
+        beam : PixelBeam
+            Of the image that `s` is of.
+
+        Returns
+        -------
+        (z, y, x, features) float32
+        """
+        out = np.empty((*s.shape, self.features), np.float32)
+        kinds = np.array([FUNCTIONS.index(function) for function, _, _ in self.stretches], np.int64)
+        scales = np.array([[1 / scale, 1 / divisor] for _, scale, divisor in self.stretches], np.float32)
+        constants = np.array(beam.features() if self.beam_planes else (), np.float32)
+        rows = np.ascontiguousarray(s, np.float32).reshape(-1, s.shape[-1])
+        _features(rows, kinds, scales.reshape(-1, 2), constants, out.reshape(-1, s.shape[-1], self.features))
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for a model's header."""
+        return {
+            "stretches": [list(stretch) for stretch in self.stretches],
+            "beam_planes": self.beam_planes,
+            "fwhm_range": list(self.fwhm_range),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Normalization:
+        """From `to_dict`.
+
+        Raises
+        ------
+        ConfigError
+            If a key is not known or a value has the wrong form.
+        """
+        unknown = set(data) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ConfigError(f"normalization: unknown {sorted(unknown)}; known: {sorted(cls.__dataclass_fields__)}")
+        values = dict(data)
+        try:
+            if "stretches" in values:
+                values["stretches"] = tuple((str(f), float(a), float(b)) for f, a, b in values["stretches"])
+            if "fwhm_range" in values:
+                low, high = values["fwhm_range"]
+                values["fwhm_range"] = (float(low), float(high))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"normalization {dict(data)}: {error}") from error
+        return cls(**values)
+
+
+@numba.njit(**PARALLEL)
+def _snr(
+    pixels: NDArray[np.float32], level: NDArray[np.float32], rms: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Signal to noise of rows."""
+    for i in numba.prange(pixels.shape[0]):
+        for j in range(pixels.shape[1]):
+            value = (pixels[i, j] - level[i, j]) / rms[i, j]
+            out[i, j] = value if np.isfinite(value) else np.float32(0)
+
+
+@numba.njit(**PARALLEL)
+def _features(
+    s: NDArray[np.float32],
+    kinds: NDArray[np.int64],
+    scales: NDArray[np.float32],
+    constants: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Stretches of rows of signal to noise, then the constants."""
+    for i in numba.prange(s.shape[0]):
+        for k in range(kinds.size):
+            gain, divide = scales[k, 0], scales[k, 1]
+            if kinds[k] == 0:
+                for j in range(s.shape[1]):
+                    out[i, j, k] = math.tanh(s[i, j] * gain) * divide
+            elif kinds[k] == 1:
+                for j in range(s.shape[1]):
+                    out[i, j, k] = math.asinh(s[i, j] * gain) * divide
+            else:
+                for j in range(s.shape[1]):
+                    out[i, j, k] = s[i, j] * gain * divide
+        for k in range(constants.size):
+            for j in range(s.shape[1]):
+                out[i, j, kinds.size + k] = constants[k]

@@ -1,0 +1,1 @@
+"""Tests of skadetect; the tree mirrors the package."""
