@@ -1,0 +1,6 @@
+"""Simulate fields with known sources: sky, telescope and artefacts."""
+
+from skadetect.simulate.continuum import Field, draw_field, simulate_continuum
+from skadetect.simulate.options import ContinuumOptions, Instrument
+
+__all__ = ["ContinuumOptions", "Field", "Instrument", "draw_field", "simulate_continuum"]
