@@ -1,9 +1,9 @@
 """The YOLO head: what the planes of the last layer mean, and how they become boxes.
 
-Each output cell predicts ``len(priors)`` boxes, one after another along the feature axis; a box holds, in this
-order, ndim positions and ndim sizes (array axis order), probability P, objectness O, the classes and the parameters.
-All are raw: P, O and classes are logits. Inside this module and the loss, coordinates are *edge* coordinates,
-u = pixel + 0.5, so that the cell of u is floor(u / stride).
+Each output cell predicts ``len(priors)`` boxes, one after another along the feature axis; a box holds, in
+this order, ndim positions and ndim sizes (array axis order), probability P, objectness O, the classes and the
+parameters. All are raw: P, O and classes are logits. Inside this module and the loss, coordinates are *edge*
+coordinates, u = pixel + 0.5, so that the cell of u is floor(u / stride).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class HeadSpec:
     classes, parameters : int
         Number of classes and of regressed quantities.
     position_scale : float
-        1 keeps a centre inside its cell (YOLO-CIANNA); above 1, sigmoid * scale - (scale - 1) / 2 reaches beyond
-        both edges, so that a source on a border needs no infinite logit.
+        1 keeps a centre inside its cell (YOLO-CIANNA); above 1, sigmoid * scale - (scale - 1) / 2 reaches
+        beyond both edges, so that a source on a border needs no infinite logit.
     size_clip : tuple of float
         Limits of log(side / prior).
 
@@ -91,7 +91,7 @@ class HeadSpec:
     @property
     def geometry(self) -> np.ndarray:
         """For the kernels, float64: stride along the ndim axes, position_scale and the two size limits."""
-        return np.array([*self.stride[3 - self.ndim :], self.position_scale, *self.size_clip], dtype=np.float64)
+        return np.array([*self.stride[3 - self.ndim :], self.position_scale, *self.size_clip], dtype="f8")
 
     def check(self, outputs: np.ndarray) -> None:
         """Raise ModelError unless `outputs` is (B, Z, Y, X, n_outputs), with Z = 1 in 2D."""
@@ -177,7 +177,7 @@ def decode(outputs: np.ndarray, head: HeadSpec, *, threshold: float | Sequence[f
 def decode_box(
     raw: np.ndarray, cell: np.ndarray, prior: np.ndarray, geometry: np.ndarray, box: np.ndarray
 ) -> None:
-    """Corners, shape (2, ndim), of the box in a cell's raw outputs; `cell` is its index along the ndim axes."""
+    """Corners, shape (2, ndim), of the box in a cell's raw outputs; `cell` is its index on the ndim axes."""
     ndim = len(prior)
     for k in range(ndim):
         centre = (centre_offset(raw[k], geometry[ndim]) + cell[k]) * geometry[k]

@@ -1,0 +1,141 @@
+"""Hand pieces of work to workers: the only module that knows Dask.
+
+Tasks carry what opens the data, never the data; results come back in the order of the work, whatever worker ends first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import numba
+
+from skadetect.errors import ConfigError, SkadetectError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SCHEDULERS = ("processes", "threads")
+#: Tasks a worker has at hand: one running, the others ready, so that none waits and few results pile up.
+WINDOW = 3
+#: A task whose worker died is tried again this often before the run is given up.
+RETRIES = 2
+
+logger = logging.getLogger(__name__)
+
+
+def map_tasks(
+    function: Callable[[Item, Any], Result],
+    items: Sequence[Item],
+    shared: Any,
+    *,
+    workers: int = 1,
+    scheduler: str = "processes",
+) -> Iterator[tuple[int, Result]]:
+    """Apply a function to every item, yielding (index, result) as they end.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item and `shared`; importable by name, so that workers find it.
+    items : sequence
+        One task each; small.
+    shared : object
+        Sent to every worker once: a model, options, what opens an image.
+    workers : int
+        1 runs in this process, with all cores in Numba's threads; more divide the cores among them.
+    scheduler : {"processes", "threads"}
+        What a worker is.
+
+    Raises
+    ------
+    ConfigError
+        If the number of workers or the scheduler makes no sense.
+    SkadetectError
+        If workers keep dying; a task's own errors come through as they are.
+    """
+    if workers < 1:
+        raise ConfigError(f"workers is {workers}, expected 1 or more")
+    if scheduler not in SCHEDULERS:
+        raise ConfigError(f"unknown scheduler {scheduler!r}, expected one of {', '.join(SCHEDULERS)}")
+    if workers == 1 or len(items) < 2:
+        yield from ((index, function(item, shared)) for index, item in enumerate(items))
+        return
+    with _cluster(min(workers, len(items)), scheduler) as client:
+        run = partial(_limited, threads_per_worker(workers), function)
+        yield from _run(client, run, items, shared, workers * WINDOW)
+
+
+def threads_per_worker(workers: int) -> int:
+    """Cores for each of `workers`, at least one."""
+    return max(1, numba.config.NUMBA_NUM_THREADS // workers)
+
+
+def _run(
+    client: Any, function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any, window: int
+) -> Iterator[tuple[int, Result]]:
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    sent = client.scatter(shared, broadcast=True, hash=False)
+    waiting = iter(enumerate(items))
+    # The futures are the only hold on results: as each is yielded and dropped, its memory is freed.
+    running = as_completed()
+    index_of: dict[str, int] = {}
+
+    def submit(pairs: Iterable[tuple[int, Item]]) -> None:
+        for index, item in pairs:
+            future = client.submit(function, item, sent, pure=False, retries=RETRIES)
+            index_of[future.key] = index
+            running.add(future)
+
+    submit(pair for _, pair in zip(range(window), waiting, strict=False))
+    try:
+        for future in running:
+            yield index_of.pop(future.key), future.result()
+            future.release()
+            submit(pair for _, pair in zip(range(1), waiting, strict=False))
+    except KilledWorker as error:
+        raise SkadetectError(f"a worker died {RETRIES + 1} times (out of memory?): lower --workers or --tile") from error
+
+
+@contextmanager
+def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    threads = threads_per_worker(workers)
+    environment = {"NUMBA_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(threads)}
+    settings = {
+        # Memory is planned before the run; Dask's own limits would pause or kill workers on the pages of other files.
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": False,
+        "distributed.nanny.pre-spawn-environ": environment,
+    }
+    logger.info("starting %d workers (%s) of %d threads", workers, scheduler, threads)
+    with dask.config.set(settings):
+        cluster = LocalCluster(
+            n_workers=workers if scheduler == "processes" else 1,
+            threads_per_worker=1 if scheduler == "processes" else workers,
+            processes=scheduler == "processes",
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.ERROR,
+        )
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+def _limited(threads: int, function: Callable[[Item, Any], Result], item: Item, shared: Any) -> Result:
+    """Run a task on its share of the cores."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        return function(item, shared)
+    finally:
+        numba.set_num_threads(before)

@@ -1,0 +1,110 @@
+"""Run a model on a signal-to-noise map: features, network, boxes. Knows no files, no tiles, no sky."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skadetect.beams import PixelBeam
+from skadetect.boxes import nms
+from skadetect.detections import Detections
+from skadetect.nn.anchor import anchor_map
+from skadetect.nn.backends.base import Backend
+from skadetect.nn.head import decode
+from skadetect.nn.model import Model
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent in the network itself, for the reports that compare it with the whole run."""
+
+    network: float = field(default=0.0)
+
+
+def candidates(
+    model: Model,
+    s: NDArray[np.float32],
+    beam: PixelBeam,
+    *,
+    backend: Backend,
+    threshold: float | None = None,
+    watch: Stopwatch | None = None,
+) -> Detections:
+    """All boxes above a threshold, overlapping ones included.
+
+    Parameters
+    ----------
+    model : Model
+        With batch norms folded, if it is to be fast.
+    s : ndarray, shape (z, y, x)
+        Signal to noise, dimensionless, float32.
+    beam : PixelBeam
+        Beam of the map, pixels.
+    backend : Backend
+        Operations to run on.
+    threshold : float, optional
+        Lowest score; the model's own by default.
+    watch : Stopwatch, optional
+        Gains the seconds that the network took.
+
+    Returns
+    -------
+    Detections
+        In pixels of the map (0-based, integers are centres); pixel measurements are zero.
+    """
+    padded = _pad(s, model.stride)
+    features = model.normalization.apply(padded, beam)
+    start = time.perf_counter()
+    outputs = model.network.forward(features[None], backend)
+    if watch is not None:
+        watch.network += time.perf_counter() - start
+    found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)
+    anchors = anchor_map(padded, model.stride).reshape(-1)
+    rows = Detections.from_columns(
+        position=found.position - 0.5,
+        boxes=found.boxes - 0.5,
+        score=found.score,
+        prior=found.prior,
+        class_index=found.class_index,
+        parameters=found.parameters,
+        anchor=anchors[found.cell],
+    )
+    limits = np.array(s.shape[-model.head.ndim :])
+    inside = ((rows.position >= -0.5) & (rows.position < limits - 0.5)).all(axis=1)
+    return rows.take(inside)
+
+
+def infer(
+    model: Model,
+    s: NDArray[np.float32],
+    beam: PixelBeam,
+    *,
+    backend: Backend,
+    threshold: float | None = None,
+) -> Detections:
+    """Detections of a whole map at once: `candidates`, then overlapping boxes merged.
+
+    Parameters and return value are those of `candidates`.
+    """
+    return merge(candidates(model, s, beam, backend=backend, threshold=threshold), model)
+
+
+def merge(rows: Detections, model: Model) -> Detections:
+    """Keep the best of each group of overlapping boxes (greedy, by score, then position).
+
+    The boxes of all tiles go in together, so that the result cannot depend on where the tiles' edges are.
+    """
+    if not len(rows):
+        return rows
+    rows = rows.sorted()
+    return rows.take(nms(rows.boxes, rows.score, threshold=model.nms_overlap))
+
+
+def _pad(s: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:
+    extra = [(0, -n % step) for n, step in zip(s.shape, stride, strict=True)]
+    if not any(after for _, after in extra):
+        return s
+    return np.pad(s, extra)
