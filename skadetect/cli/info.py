@@ -9,7 +9,6 @@ from importlib import metadata
 import click
 
 from skadetect import __version__
-from skadetect.cli.models import shipped_models
 
 _PACKAGES = ("numpy", "numba", "scipy", "astropy", "dask", "distributed", "pandas", "pyarrow", "matplotlib")
 
@@ -17,6 +16,8 @@ _PACKAGES = ("numpy", "numba", "scipy", "astropy", "dask", "distributed", "panda
 @click.command()
 def info() -> None:
     """Show versions, processors, thread pools and models."""
+    from skadetect.nn.model import shipped_models
+
     rows = [
         ("skadetect", __version__),
         ("python", platform.python_version()),

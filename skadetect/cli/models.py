@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 import click
 
@@ -13,34 +13,40 @@ from skadetect.errors import ModelError
 @click.argument("name", required=False)
 def models(name: str | None) -> None:
     """List the models that come with skadetect, or show the model card of NAME."""
-    cards = shipped_models()
-    if name is not None:
-        if name not in cards:
-            raise ModelError(f"no model {name!r}; shipped models: {', '.join(cards) or 'none'}")
-        click.echo(cards[name] or f"{name} has no model card")
+    from skadetect.nn.model import shipped_models
+
+    shipped = shipped_models()
+    if name is None:
+        width = max(map(len, shipped), default=0)
+        lines = (f"{each:{width}}  {card_summary(_card(path))}".rstrip() for each, path in shipped.items())
+        click.echo("\n".join(lines) if shipped else "no models")
         return
-    width = max(map(len, cards), default=0)
-    for each, card in cards.items():
-        click.echo(f"{each:{width}}  {_first_sentence(card)}".rstrip())
+    if name not in shipped:
+        raise ModelError(f"no model {name!r}: expected one of {', '.join(shipped) or 'none'}")
+    click.echo(_card(shipped[name]) or f"{name} has no model card")
 
 
-def shipped_models() -> dict[str, str]:
-    """Models in the package.
+def card_summary(card: str) -> str:
+    """The first sentence of a model card.
+
+    Parameters
+    ----------
+    card : str
+        Markdown text.
 
     Returns
     -------
-    dict
-        Text of the model card by name, sorted; empty where a model has none.
+    str
+        The text of its first paragraph up to the first full stop, empty for an empty card.
     """
-    folder = resources.files("skadetect.models")
-    names = sorted(
-        f.name.removesuffix(".safetensors") for f in folder.iterdir() if f.name.endswith(".safetensors")
-    )
-    cards = {name: folder / f"{name}.md" for name in names}
-    return {name: card.read_text() if card.is_file() else "" for name, card in cards.items()}
+    for paragraph in card.split("\n\n"):
+        lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
+        text = " ".join(line for line in lines if not line.startswith(("#", "---", "|")))
+        if text:
+            return text.split(". ")[0].removesuffix(".") + "."
+    return ""
 
 
-def _first_sentence(card: str) -> str:
-    """The first line of a card's text that is not a heading."""
-    lines = (line.strip() for line in card.splitlines())
-    return next((line for line in lines if line and not line.startswith(("#", "---", "|"))), "")
+def _card(model: Path) -> str:
+    path = model.with_suffix(".md")
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
