@@ -149,8 +149,8 @@ def field_help(cls: type) -> dict[str, str]:
     return text
 
 
-def is_optional(hint: Any) -> bool:
-    """Whether a type admits None.
+def without_none(hint: Any) -> Any:
+    """The type that a value has where it is not None.
 
     Parameters
     ----------
@@ -159,10 +159,11 @@ def is_optional(hint: Any) -> bool:
 
     Returns
     -------
-    bool
-        True for ``X | None`` and ``Optional[X]``.
+    type
+        ``X`` for ``X | None`` and for ``Optional[X]``, other types as they are.
     """
-    return type(None) in _members(hint)
+    rest = [member for member in _members(hint) if member is not type(None)]
+    return rest[0] if len(rest) == 1 else hint
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

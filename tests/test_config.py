@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from skadetect.config import (
     field_help,
     field_types,
-    is_optional,
     load_toml,
     options_from_mapping,
     options_to_mapping,
+    without_none,
 )
 from skadetect.errors import ConfigError
 
@@ -167,5 +167,5 @@ def test_field_types_are_resolved() -> None:
     hints = field_types(Options)
     assert list(hints)[:2] == ["tile", "scale"]
     assert hints["tile"] is int
-    assert is_optional(hints["threshold"])
-    assert not is_optional(hints["scale"])
+    assert without_none(hints["threshold"]) is float
+    assert without_none(hints["scale"]) is float
