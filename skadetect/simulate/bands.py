@@ -46,8 +46,8 @@ BANDS: dict[int, Band] = {
 PRIMARY_BEAM_FWHM = (0.879, 0.838)
 # Spacing of the primary beam's pixels at 1400 MHz, degrees.
 PRIMARY_BEAM_PIXEL = 0.03235
-# FWHM of the Gaussian with which the sky was drawn before the telescope, in units of the restoring beam (2 pixels).
-DRAWING_BEAM = 2 * 0.604249 / 1.5
+# FWHM of the Gaussian with which the sky was drawn before the telescope, in units of the restoring beam: 1.2 / 1.5.
+DRAWING_BEAM = 0.8
 # FWHM of band 1's restoring beam in pixels, the unit in which the noise spectrum's wavenumbers are given.
 REFERENCE_BEAM_PIXELS = 1.5 / 0.604249
 
