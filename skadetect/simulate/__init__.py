@@ -2,5 +2,6 @@
 
 from skadetect.simulate.continuum import Field, draw_field, simulate_continuum
 from skadetect.simulate.options import ContinuumOptions, Instrument
+from skadetect.simulate.telescopes import random_telescope
 
-__all__ = ["ContinuumOptions", "Field", "Instrument", "draw_field", "simulate_continuum"]
+__all__ = ["ContinuumOptions", "Field", "Instrument", "draw_field", "random_telescope", "simulate_continuum"]
