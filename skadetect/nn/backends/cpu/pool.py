@@ -1,8 +1,8 @@
 """Maximum and average pooling on the CPU, forward and backward.
 
-Both directions gather: an output pixel reads its window, an input pixel reads the windows that cover it. So
-no two threads write to one pixel, and the result does not depend on their number. A global pool is a window as
-large as the image.
+Both directions gather: an output pixel reads its window, an input pixel reads the windows that cover it.
+So no two threads write to one pixel, and the result does not depend on their number.
+A global pool is a window as wide as the image.
 """
 
 from __future__ import annotations
