@@ -12,11 +12,11 @@ import click
 
 from skadetect.cli.options import merge_options, parse_beam
 from skadetect.cli.paths import check_output, output_paths
-from skadetect.errors import ConfigError, SkadetectError
+from skadetect.errors import InputError, SkadetectError
 
 if TYPE_CHECKING:
     from skadetect.catalog.catalog import Catalog
-    from skadetect.detect import DetectOptions
+    from skadetect.detect import Detector
 
 # format -> the suffix of files named by skadetect
 SUFFIXES = {
@@ -110,15 +110,15 @@ def detect(ctx: click.Context, images: tuple[Path, ...], **flags: Any) -> None:
     flags["beam"] = parse_beam(flags["beam"])
     flags["primary_beam"] = None if flags["primary_beam"] is None else str(flags["primary_beam"])
     config = flags.pop("config")
-    from skadetect.detect import DetectOptions  # Numba and Astropy take a second: not for --help
+    from skadetect.detect import DetectOptions, Detector  # Numba and Astropy take a second: not for --help
 
     options = merge_options(DetectOptions, config, {**flags, "progress": not quiet})
     jobs = output.jobs(images)
-    failures = [error for job in jobs if (error := _run(job, options, output, quiet=quiet)) is not None]
-    if len(jobs) > 1 and failures:
-        raise ConfigError(f"{len(failures)} of {len(jobs)} images failed")
-    if failures:
-        raise failures[0]
+    detector = Detector(options=options)
+    if len(jobs) == 1:
+        _run(jobs[0], detector, output, quiet=quiet)
+    else:
+        _run_all(jobs, detector, output, quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -152,30 +152,38 @@ class Output:
         return [Job(*each) for each in zip(images, catalogs, plots)]
 
 
-def _run(job: Job, options: DetectOptions, output: Output, *, quiet: bool) -> SkadetectError | None:
-    """Work through one image; an error is returned, so that the other images still get done."""
-    from skadetect.detect import detect as detect_sources
+def _run_all(jobs: Sequence[Job], detector: Detector, output: Output, *, quiet: bool) -> None:
+    """Work through all images; one that fails is reported, and the others still get done."""
+    failed = 0
+    for job in jobs:
+        try:
+            _run(job, detector, output, quiet=quiet)
+        except SkadetectError as error:
+            click.echo(f"skadetect: error: {error}", err=True)
+            failed += 1
+    if failed:
+        raise InputError(f"{failed} of {len(jobs)} images failed")
 
+
+def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
     start = time.perf_counter()
-    try:
-        catalog = detect_sources(job.image, options=options)
-        catalog.write(
-            job.catalog, format=output.format_, overwrite=output.overwrite, primary_beam=options.primary_beam
-        )
-        if job.plot is not None:
-            from skadetect.plot import plot_detections
+    catalog = detector.detect(job.image)
+    catalog.write(
+        job.catalog,
+        format=output.format_,
+        overwrite=output.overwrite,
+        primary_beam=detector.options.primary_beam,
+    )
+    if job.plot is not None:
+        from skadetect.plot import plot_detections
 
-            plot_detections(job.image, catalog, job.plot)
-    except SkadetectError as error:
-        click.echo(f"skadetect: error: {error}", err=True)
-        return error
+        plot_detections(job.image, catalog, job.plot)
     if not quiet:
         click.echo(_summary(job, catalog, time.perf_counter() - start), err=True)
     if output.brightest:
         from skadetect.plot import brightest
 
         click.echo(brightest(catalog, output.brightest))
-    return None
 
 
 def _summary(job: Job, catalog: Catalog, seconds: float) -> str:

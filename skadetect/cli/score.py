@@ -19,7 +19,7 @@ EPILOG = """
 Examples:
   skadetect score submission.txt truth.txt
   skadetect score submission.txt truth.txt --freq 1400 --json
-  skadetect score submission.txt truth.txt --everywhere --curves curves.png
+  skadetect score submission.txt truth.txt --everywhere --curves curves.png --noise 3.6e-7
 
 A submission is what skadetect detect writes with --format sdc1.
 """
@@ -51,8 +51,9 @@ A submission is what skadetect detect writes with --format sdc1.
     "--curves",
     type=click.Path(path_type=Path),
     metavar="PNG",
-    help="Draw completeness and purity against signal to noise (replaces the file).",
+    help="Draw completeness and purity against signal to noise (or flux, without --noise).",
 )
+@click.option("--noise", type=float, metavar="JY", help="Noise of the image in Jy/beam, for --curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def score(submission: Path, truth: Path, **flags: Any) -> None:
     """Score the catalogue SUBMISSION against TRUTH by the rules of an SKA science data challenge."""
@@ -61,7 +62,10 @@ def score(submission: Path, truth: Path, **flags: Any) -> None:
     prepared = PreparedTruth.prepare(truth, freq=int(flags["freq"]), train=_area(flags), mode=flags["mode"])
     result = score_sdc1(submission, prepared)
     if flags["curves"] is not None:
-        _draw(submission, prepared, flags["curves"])
+        from skadetect.evaluate.report import write_report
+
+        where = {name: getattr(prepared, name) for name in ("freq", "train", "mode")}
+        write_report(flags["curves"], submission, truth, **where, noise=flags["noise"])
     click.echo(json.dumps(_figures(result)) if flags["as_json"] else _table(result))
 
 
