@@ -1,9 +1,9 @@
-"""Background and noise of an image: a mesh of robust statistics, estimated by strips, interpolated by windows.
+"""Background and noise of an image: a mesh of robust statistics, estimated by strips, read by windows.
 
-In crowded fields sources lift every quantile above the mode, and even the mean and the clipped median, so both
-numbers come from the pixels below the mode: within each mesh cell a Gaussian is fitted to the part of the
-distribution under `upper` standard deviations (maximum likelihood of a truncated normal), which is where the sky
-is clean. On pure Gaussian noise that is unbiased.
+In crowded fields sources lift every quantile above the mode, and even the mean and the clipped median, so
+both numbers come from the pixels below the mode: within each mesh cell a Gaussian is fitted to the part of
+the distribution under `upper` standard deviations (maximum likelihood of a truncated normal), which is where
+the sky is clean. On pure Gaussian noise that is unbiased.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Background:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Level and rms of the pixels lo <= index < hi, bilinear between cell centres.
 
-        Outside the mesh's centres, and outside the image, the nearest value holds. A pixel's value does not depend
-        on the window it is asked in.
+        Outside the mesh's centres, and outside the image, the nearest value holds. A pixel's value does not
+        depend on the window it is asked in.
 
         Returns
         -------
@@ -115,8 +115,8 @@ def estimate_background(
     Returns
     -------
     Background
-        Cells with too few pixels take the values of their neighbours; where an image is constant the rms is the
-        smallest positive number that keeps signal to noise finite.
+        Cells with too few pixels take the values of their neighbours; where an image is constant the rms is
+        the smallest positive number that keeps signal to noise finite.
     """
     options = options or BackgroundOptions()
     planes, height, width = image.shape
@@ -169,10 +169,11 @@ def _blocks(edges: NDArray[np.int64], *, height: int) -> Iterator[tuple[int, int
 
 
 def _completed(mesh: NDArray[np.float64], *, size: int) -> NDArray[np.float64]:
-    """Level and rms (2, my, mx) without gaps: from the nearest cell that has a value, then median filtered."""
+    """Level and rms (2, my, mx) without gaps (the nearest cell fills them), then median filtered."""
     level, rms = mesh
     level = _filled(level, np.isfinite(level), default=0.0)
-    floor = max(float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).eps) * float(np.abs(level).max()))
+    single = np.finfo(np.float32)
+    floor = max(float(single.tiny), float(single.eps) * float(np.abs(level).max()))
     rms = _filled(rms, np.isfinite(rms) & (rms > floor), default=floor)
     return np.stack([_median_filtered(level, size), _median_filtered(rms, size)])
 
@@ -198,7 +199,7 @@ def _median_filtered(values: NDArray[np.float64], size: int) -> NDArray[np.float
 def _cell_statistics(
     pixels: NDArray[np.float32], edges: NDArray[np.int64], step: int, upper: float, lower: float
 ) -> NDArray[np.float64]:
-    """Level and rms (2, cells) of cells side by side, from every step-th column; NaN where too few are finite."""
+    """Level and rms (2, cells) of cells side by side, from every step-th column; NaN for few pixels."""
     out = np.empty((2, edges.size - 1))
     for cell in numba.prange(edges.size - 1):
         values = np.empty(pixels.shape[0] * (edges[cell + 1] - edges[cell]), np.float32)
@@ -248,8 +249,8 @@ def _clean_gaussian(values: NDArray[np.float32], upper: float, lower: float) -> 
 def _truncation(ratio: float) -> tuple[float, float]:
     """Where a unit Gaussian is cut, and its hazard there, given variance / (cut - mean)^2 of what is below.
 
-    Cohen 1950 (Ann. Math. Stat. 21, 557): the ratio is (1 - xi h - h^2) / (xi + h)^2, h = phi(xi) / Phi(xi), which
-    falls with xi; solved by bisection.
+    Cohen 1950 (Ann. Math. Stat. 21, 557): the ratio is (1 - xi h - h^2) / (xi + h)^2, h = phi(xi) / Phi(xi),
+    which falls with xi; solved by bisection.
     """
     low, high = -3.0, 8.0
     for _ in range(40):

@@ -47,9 +47,7 @@ class PixelBeam:
             )
 
     @classmethod
-    def from_sky(
-        cls, bmaj: float, bmin: float, pa: float, *, pixel_matrix: NDArray[np.float64]
-    ) -> PixelBeam:
+    def from_sky(cls, bmaj: float, bmin: float, pa: float, *, pixel_matrix: NDArray[np.float64]) -> PixelBeam:
         """Beam on the grid from the beam on the tangent plane.
 
         Parameters

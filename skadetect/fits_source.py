@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import shutil
 import tempfile
 import warnings
 import zlib
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from astropy.io import fits
@@ -20,14 +22,14 @@ DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 22
 
-ImageHDU = fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU
+ImageHDU: TypeAlias = fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU
 
 
 def open_fits(path: Path, *, hdu: int | str | None = None) -> tuple[fits.Header, FitsPixels]:
     """Header and pixel source of an image in a FITS file.
 
-    A gzip file is expanded, and a tile-compressed image decompressed, to a temporary file, which goes with the
-    last reference to the source. Axes are as the file has them; the last two are taken as (y, x).
+    A gzip file is expanded, and a tile-compressed image decompressed, to a temporary file, which goes with
+    the last reference to the source. Axes are as the file has them; the last two are taken as (y, x).
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ def _located(
     shape = tuple(int(header[f"NAXIS{i}"]) for i in range(int(header["NAXIS"]), 0, -1))
     if 0 in shape:
         raise InputError(f"{name}: image of shape {shape} has no pixels")
-    needed, size = offset + np.dtype(dtype).itemsize * int(np.prod(shape, dtype=np.int64)), path.stat().st_size
+    needed = offset + np.dtype(dtype).itemsize * math.prod(shape)
+    size = path.stat().st_size
     if size < needed:
         raise InputError(f"{name}: truncated: it has {size} bytes and its header needs {needed}")
     integer = dtype[1] in "iu"
@@ -131,7 +134,7 @@ def _decompressed(image: fits.CompImageHDU) -> TemporaryFile:
     """The stored numbers of a tile-compressed image, by slabs, in a temporary file."""
     temporary = _new_temporary()
     dtype, shape = DTYPES[int(image.header["BITPIX"])], image.shape
-    row_bytes = int(np.prod(shape[-1:], dtype=np.int64)) * np.dtype(dtype).itemsize
+    row_bytes = shape[-1] * np.dtype(dtype).itemsize
     rows = max(1, CHUNK_BYTES // row_bytes)
     with temporary.path.open("wb") as plain:
         for plane in np.ndindex(*shape[:-2]):

@@ -1,6 +1,6 @@
 """Radio image headers as they are in the wild, brought to one spelling; every change is told in words.
 
-`repair_header` mends units and axis names. `find_beam` looks for the restoring beam wherever imagers leave it.
+`repair_header` mends units and axis names. `find_beam` looks wherever imagers leave the restoring beam.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from astropy.io.fits.verify import VerifyError
 # What an axis unit may be spelled as, upper case and without spaces.
 AXIS_UNITS = {
     "DEG": "deg", "DEGREE": "deg", "DEGREES": "deg", "DEGS": "deg", "RAD": "rad", "RADIAN": "rad",
-    "ARCSEC": "arcsec", "ASEC": "arcsec", "ARCMIN": "arcmin", "HZ": "Hz", "HERTZ": "Hz", "KHZ": "kHz", "MHZ": "MHz",
-    "GHZ": "GHz", "M/S": "m/s", "KM/S": "km/s", "MS-1": "m/s", "KMS-1": "km/s", "M": "m", "": "",
+    "ARCSEC": "arcsec", "ASEC": "arcsec", "ARCMIN": "arcmin",
+    "HZ": "Hz", "HERTZ": "Hz", "KHZ": "kHz", "MHZ": "MHz", "GHZ": "GHz",
+    "M/S": "m/s", "KM/S": "km/s", "MS-1": "m/s", "KMS-1": "km/s", "M": "m", "": "",
 }  # fmt: skip
 PREFIXES = {"": "", "M": "m", "MILLI": "m", "U": "u", "MICRO": "u", "MU": "u", "N": "n", "NANO": "n"}
-BEAM_UNIT = re.compile(
-    r"(?P<prefix>|M|MILLI|U|MICRO|MU|N|NANO)(?:JY|JANSKY|JANSKYS)(?:/|PER)?(?:BEAM|BM|BEAMS)(?:\^?-1)?"
-)
-PIXEL_UNIT = re.compile(r"(?P<prefix>|M|MILLI|U|MICRO|MU|N|NANO)(?:JY|JANSKY|JANSKYS)(?:/|PER)?(?:PIXEL|PIX)(?:\^?-1)?")
+PREFIX = r"(?P<prefix>|M|MILLI|U|MICRO|MU|N|NANO)(?:JY|JANSKYS?)(?:/|PER)?"
+BEAM_UNIT = re.compile(PREFIX + r"(?:BEAM|BM|BEAMS)(?:\^?-1)?")
+PIXEL_UNIT = re.compile(PREFIX + r"(?:PIXEL|PIX)(?:\^?-1)?")
 NUMBER = r"([-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?)"
 AIPS_BEAM = re.compile(rf"BMAJ\s*=\s*{NUMBER}\s+BMIN\s*=\s*{NUMBER}(?:\s+BPA\s*=\s*{NUMBER})?", re.I)
-CASA_BEAM = re.compile(rf"beam.*?{NUMBER}\s*(?:by|x)\s*{NUMBER}\s*\(?arcsec\)?\s*(?:at)?\s*pa\s*{NUMBER}", re.I)
+CASA_BEAM = re.compile(
+    rf"beam.*?{NUMBER}\s*(?:by|x)\s*{NUMBER}\s*\(?arcsec\)?\s*(?:at)?\s*pa\s*{NUMBER}", re.I
+)
 
 BeamDegrees = tuple[float, float, float]
 

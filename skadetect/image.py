@@ -1,4 +1,4 @@
-"""One image: its pixels by windows, its sky coordinates, beam and unit, whatever the file's axes and spellings are."""
+"""One image: pixels by windows, sky coordinates, beam and unit, whatever axes and spellings the file has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy import units as u
@@ -25,8 +25,10 @@ from skadetect.pixels import ArrayPixels, AxisOrder, Corner, FitsPixels, PixelSo
 
 logger = logging.getLogger(__name__)
 
-Source = str | os.PathLike[str] | tuple[NDArray[Any], fits.Header] | fits.PrimaryHDU | fits.ImageHDU
-BeamLike = Beam | tuple[float, float, float] | float
+Source: TypeAlias = (
+    str | os.PathLike[str] | tuple[NDArray[Any], fits.Header] | fits.PrimaryHDU | fits.ImageHDU
+)
+BeamLike: TypeAlias = Beam | tuple[float, float, float] | float
 JY_PER_BEAM = u.Jy / u.beam
 
 
@@ -159,7 +161,7 @@ def _open_source(source: Source, hdu: int | str | None) -> tuple[fits.Header, Fi
     else:
         array, header = source
     if array is None or np.ndim(array) < 2:
-        raise InputError(f"image array of {np.ndim(array) if array is not None else 'no'} axes; expected 2 to 4")
+        raise InputError(f"image array of shape {np.shape(array)}; expected two to four axes")
     order = AxisOrder((None, array.ndim - 2, array.ndim - 1))
     return header, ArrayPixels(array, order), str(header.get("OBJECT", "")).strip() or "array"
 

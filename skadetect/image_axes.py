@@ -73,7 +73,8 @@ def find_axes(header: Header, array_shape: tuple[int, ...], *, name: str) -> tup
         if i in (longitude, latitude) or length[i] == 1 or (cube and i == spectral):
             continue
         if not types[i].startswith("STOKES"):
-            raise InputError(f"{name}: axis {i} ({types[i] or 'no CTYPE'}) has {length[i]} planes; expected 1")
+            kind = types[i] or "no CTYPE"
+            raise InputError(f"{name}: axis {i} ({kind}) has {length[i]} planes; expected 1")
         repairs.append(f"the Stokes axis has {length[i]} planes: the first is taken")
     depth = naxis - spectral if cube and spectral is not None else None
     order = AxisOrder((depth, naxis - latitude, naxis - longitude))
@@ -104,7 +105,7 @@ def celestial_wcs(header: Header, axes: Axes, *, shape: tuple[int, int], name: s
 
 
 def reference_frequency(header: Header, axes: Axes) -> float | None:
-    """Frequency of the first plane, Hz; of a velocity axis its rest frequency; None if the header has none."""
+    """Frequency of the first plane, Hz; of a velocity axis its rest frequency; None if there is none."""
     i = axes.spectral
     if i is not None and str(header[f"CTYPE{i}"]).startswith("FREQ"):
         unit = FREQUENCY_UNITS.get(str(header.get(f"CUNIT{i}", "")).strip())
@@ -151,7 +152,8 @@ def _celestial_header(header: Header, axes: Axes) -> Header:
 
 def _copy_matrix(header: Header, out: Header, *, old: tuple[int, int], new: tuple[int, int]) -> None:
     """Copy one element of the PC or CD matrix, in the standard or the AIPS zero-padded spelling."""
+    i, j = old
     for stem in ("PC", "CD"):
-        for key in (f"{stem}{old[0]}_{old[1]}", f"{stem}{old[0]:03d}{old[1]:03d}", f"{stem}{old[0]:02d}_{old[1]:02d}"):
+        for key in (f"{stem}{i}_{j}", f"{stem}{i:03d}{j:03d}", f"{stem}{i:02d}_{j:02d}"):
             if key in header:
                 out[f"{stem}{new[0]}_{new[1]}"] = header[key]

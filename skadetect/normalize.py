@@ -1,4 +1,4 @@
-"""From pixels to what a network sees: signal to noise through compressive stretches, and the beam as planes."""
+"""From pixels to what a network sees: signal to noise through compressive stretches, and the beam."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Normalization:
     Parameters
     ----------
     stretches : tuple of (function, scale, divisor)
-        One feature each: function(s / scale) / divisor of the signal to noise s; function is tanh, asinh or linear.
+        One feature each: function(s / scale) / divisor of the signal to noise s; function is tanh, asinh or
+        linear.
     beam_planes : bool
         Whether `PixelBeam.features` follow as three constant features.
     fwhm_range : (low, high)
@@ -70,8 +71,7 @@ class Normalization:
         (z, y, x) float32
         """
         out = np.empty(pixels.shape, np.float32)
-        flat = [np.ascontiguousarray(a, np.float32).reshape(-1, a.shape[-1]) for a in (pixels, level, rms)]
-        _snr(*flat, out.reshape(-1, out.shape[-1]))
+        _snr(_rows(pixels), _rows(level), _rows(rms), _rows(out))
         return out
 
     def apply(self, s: NDArray[np.float32], beam: PixelBeam) -> NDArray[np.float32]:
@@ -92,8 +92,9 @@ class Normalization:
         kinds = np.array([FUNCTIONS.index(function) for function, _, _ in self.stretches], np.int64)
         scales = np.array([[1 / scale, 1 / divisor] for _, scale, divisor in self.stretches], np.float32)
         constants = np.array(beam.features() if self.beam_planes else (), np.float32)
-        rows = np.ascontiguousarray(s, np.float32).reshape(-1, s.shape[-1])
-        _features(rows, kinds, scales.reshape(-1, 2), constants, out.reshape(-1, s.shape[-1], self.features))
+        _features(
+            _rows(s), kinds, scales.reshape(-1, 2), constants, out.reshape(-1, s.shape[-1], self.features)
+        )
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,7 +116,8 @@ class Normalization:
         """
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
-            raise ConfigError(f"normalization: unknown {sorted(unknown)}; known: {sorted(cls.__dataclass_fields__)}")
+            known = sorted(cls.__dataclass_fields__)
+            raise ConfigError(f"normalization: unknown {sorted(unknown)}; known: {known}")
         values = dict(data)
         try:
             if "stretches" in values:
@@ -128,9 +130,17 @@ class Normalization:
         return cls(**values)
 
 
+def _rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A (z, y, x) array as contiguous (z * y, x), without a copy if it is contiguous."""
+    return np.ascontiguousarray(values, np.float32).reshape(-1, values.shape[-1])
+
+
 @numba.njit(**PARALLEL)
 def _snr(
-    pixels: NDArray[np.float32], level: NDArray[np.float32], rms: NDArray[np.float32], out: NDArray[np.float32]
+    pixels: NDArray[np.float32],
+    level: NDArray[np.float32],
+    rms: NDArray[np.float32],
+    out: NDArray[np.float32],
 ) -> None:
     """Signal to noise of rows."""
     for i in numba.prange(pixels.shape[0]):

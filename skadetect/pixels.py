@@ -1,7 +1,7 @@
-"""Where an image's pixels come from: a FITS file read by offset, or an array. Both give float32 (z, y, x) windows.
+"""Where an image's pixels come from: a FITS file read by offset, or an array; both as float32 (z, y, x).
 
-A source is a small picklable description; a file is opened and closed in each read, so that memory does not grow
-and any worker can read.
+A source is a small picklable description; a file is opened and closed in each read, so that memory does not
+grow and any worker can read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class PixelSource(Protocol):
     """Anything that gives windows of a (z, y, x) array."""
 
     @property
-    def shape(self) -> Corner: ...
+    def shape(self) -> Corner:
+        """(z, y, x)."""
 
     def read(self, lo: Corner, hi: Corner) -> Pixels:
         """Pixels lo <= index < hi, inside the array."""
@@ -42,7 +43,7 @@ class TemporaryFile:
 
 @dataclass(frozen=True)
 class AxisOrder:
-    """How (z, y, x) lies in an array: `axes` are array axes (None: no such axis), every other axis is taken at 0."""
+    """Array axes of (z, y, x), None for one that the array lacks; every other axis is taken at 0."""
 
     axes: tuple[int | None, int, int]
 
@@ -70,13 +71,16 @@ class ArrayPixels:
 
     @property
     def array_shape(self) -> tuple[int, ...]:
+        """Of the array, in its own axes."""
         return self.array.shape
 
     @property
     def shape(self) -> Corner:
+        """(z, y, x)."""
         return self.order.shape(self.array_shape)
 
     def read(self, lo: Corner, hi: Corner) -> Pixels:
+        """Pixels lo <= index < hi, inside the array."""
         return _converted(_window(self.order.view(self.array), lo, hi), scale=self.scale)
 
 
@@ -100,14 +104,14 @@ class FitsPixels:
 
     @property
     def shape(self) -> Corner:
+        """(z, y, x)."""
         return self.order.shape(self.array_shape)
 
     def read(self, lo: Corner, hi: Corner) -> Pixels:
+        """Pixels lo <= index < hi, inside the array."""
         array = np.memmap(self.path, self.dtype, "r", offset=self.offset, shape=self.array_shape)
         window = _window(self.order.view(array), lo, hi)
-        return _converted(
-            window, scale=self.scale, bscale=self.bscale, bzero=self.bzero, blank=self.blank
-        )
+        return _converted(window, scale=self.scale, bscale=self.bscale, bzero=self.bzero, blank=self.blank)
 
     def __getstate__(self) -> dict[str, Any]:
         # Only the process that made a temporary file removes it.
