@@ -1,4 +1,4 @@
-"""Imperfections of real images: sidelobes of bright sources, stripes, uneven noise, blank borders, diffuse clouds."""
+"""Imperfections of real images: sidelobes, stripes, uneven noise, blank borders, diffuse clouds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from skadetect._numba import JIT
 from skadetect.simulate import bands
+from skadetect.simulate.options import Instrument
 from skadetect.simulate.shapes import FWHM_TO_SIGMA, Gaussians, covariance
 from skadetect.simulate.sources import Sources
 
@@ -19,6 +20,8 @@ Image = NDArray[np.float32]
 _CLOUD_SIZE = (4.0, 30.0)
 _CLOUD_PEAK = (0.7, 8.0)
 _CLUMPS = 12
+# How far sidelobes reach, in beams.
+_SIDELOBE_REACH = 40.0
 
 
 def noise_profile(shape: tuple[int, int], gradient: float, rng: np.random.Generator) -> Image:
@@ -99,7 +102,7 @@ def blank_mask(size: int, *, border: int, circle: bool) -> NDArray[np.bool_]:
 
 
 def draw_clouds(
-    shape: tuple[int, int], expected: float, *, pixel_scale: float, beam: float, noise: float, rng: np.random.Generator
+    shape: tuple[int, int], expected: float, instrument: Instrument, rng: np.random.Generator
 ) -> tuple[Sources, Gaussians]:
     """Draw extended diffuse clouds: clumps of Gaussians inside an ellipse.
 
@@ -109,10 +112,8 @@ def draw_clouds(
         Rows and columns of the drawing grid.
     expected : float
         Expected number.
-    pixel_scale, beam : float
-        Arcsec.
-    noise : float
-        Jy/beam, sets the brightness.
+    instrument : Instrument
+        Its beam sets the sizes, its noise (or a thousandth of its clip level) the brightness.
     rng : numpy.random.Generator
         Source of randomness.
 
@@ -124,17 +125,22 @@ def draw_clouds(
         Their clumps.
     """
     n = int(rng.poisson(expected))
-    major = beam * np.exp(rng.uniform(*np.log(_CLOUD_SIZE), n))
+    beam, noise = instrument.beam_major, max(instrument.noise_rms, 1e-3 * instrument.clip)
+    major = beam * _log_uniform(rng, _CLOUD_SIZE, n)
     minor = major * rng.uniform(0.35, 1.0, n)
-    flux = noise * np.exp(rng.uniform(*np.log(_CLOUD_PEAK), n)) * (1 + major * minor / beam**2)
+    flux = noise * _log_uniform(rng, _CLOUD_PEAK, n) * (1 + major * minor / beam**2)
     x, y, pa = rng.uniform(0, shape[1], n), rng.uniform(0, shape[0], n), rng.uniform(0, 360, n)
     whole, kind = np.full(n, bands.GAUSSIAN), np.full(n, bands.STEEP)
     sources = Sources(x, y, x, y, flux, np.zeros(n), major, minor, pa, whole, kind)
-    return sources, _clumps(sources, pixel_scale, rng)
+    return sources, _clumps(sources, instrument.pixel_scale, rng)
+
+
+def _log_uniform(rng: np.random.Generator, limits: tuple[float, float], n: int) -> NDArray[np.float64]:
+    return np.exp(rng.uniform(math.log(limits[0]), math.log(limits[1]), n))
 
 
 def _clumps(clouds: Sources, pixel_scale: float, rng: np.random.Generator) -> Gaussians:
-    """Clumps of half the cloud's axes whose centres scatter so that the second moments add up to the cloud's."""
+    """Draw smaller clumps whose centres scatter so that the second moments add up to the cloud's."""
     n, scale, inner = len(clouds), FWHM_TO_SIGMA / pixel_scale, 0.6
     along, across = rng.normal(0, math.sqrt(1 - inner**2), (2, n, _CLUMPS))
     along = (along - along.mean(axis=1, keepdims=True)) * clouds.major[:, None] * scale
@@ -149,7 +155,12 @@ def _clumps(clouds: Sources, pixel_scale: float, rng: np.random.Generator) -> Ga
 
 
 def add_sidelobes(
-    image: Image, peaks: NDArray[np.float64], *, beam_pixels: float, levels: tuple[float, float], rng: np.random.Generator
+    image: Image,
+    peaks: NDArray[np.float64],
+    *,
+    beam_pixels: float,
+    levels: tuple[float, float],
+    rng: np.random.Generator,
 ) -> None:
     """Add rings and spokes around bright sources, in place.
 
@@ -167,8 +178,10 @@ def add_sidelobes(
         The pattern, one for the whole image as all sources share the dirty beam.
     """
     period = beam_pixels * rng.uniform(2.0, 5.0)
-    pattern = np.array([2 * math.pi / period, rng.uniform(0, 2 * math.pi), rng.integers(2, 7), rng.uniform(0, math.pi)])
-    _add_sidelobes(image, np.ascontiguousarray(peaks), beam_pixels, 40 * beam_pixels, np.array(levels), pattern)
+    phase, arms, turn = rng.uniform(0, 2 * math.pi), rng.integers(2, 7), rng.uniform(0, math.pi)
+    pattern = np.array([2 * math.pi / period, phase, arms, turn])
+    reach = _SIDELOBE_REACH * beam_pixels
+    _add_sidelobes(image, np.ascontiguousarray(peaks), beam_pixels, reach, np.array(levels), pattern)
 
 
 @numba.njit(**JIT)
@@ -184,7 +197,8 @@ def _add_sidelobes(image, peaks, beam, reach, levels, pattern):  # type: ignore[
                 if r > reach:
                     continue
                 # Sidelobes start outside of the main lobe and fade outwards, to nothing at the reach.
-                fade = (1 - math.exp(-((r / (1.2 * beam)) ** 4))) * math.sqrt(2 * beam / (r + 2 * beam)) * (1 - r / reach)
+                fade = math.sqrt(2 * beam / (r + 2 * beam)) * (1 - r / reach)
+                fade *= 1 - math.exp(-((r / (1.2 * beam)) ** 4))
                 ring = levels[0] * math.cos(wave * r + phase)
                 angle = math.atan2(dy, dx)
                 spoke = levels[1] * (2 * abs(math.cos(arms * (angle - turn))) ** 16 - 0.4)

@@ -1,4 +1,4 @@
-"""Measured numbers of the SKA Science Data Challenge 1 sky and telescope: bands, noise spectrum, counts, sizes."""
+"""Measured numbers of the SKA Science Data Challenge 1: bands, noise spectrum, source counts, sizes."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ BANDS: dict[int, Band] = {
     9200: Band(0.0367803, 0.0913, 1.3e-6, {8: 0.433e-6, 100: 0.123e-6, 1000: 0.0388e-6}, 2760e6),
 }
 
-# FWHM of the primary beam at 1400 MHz along right ascension and declination, degrees; it scales with 1/frequency.
+# FWHM of the primary beam at 1400 MHz along right ascension and declination, degrees; goes with 1/frequency.
 PRIMARY_BEAM_FWHM = (0.879, 0.838)
 # Spacing of the primary beam's pixels at 1400 MHz, degrees.
 PRIMARY_BEAM_PIXEL = 0.03235
-# FWHM of the Gaussian with which the sky was drawn before the telescope, in units of the restoring beam: 1.2 / 1.5.
+# FWHM of the Gaussian with which the sky was drawn, in units of the restoring beam: 1.2 / 1.5 arcsec.
 DRAWING_BEAM = 0.8
 # FWHM of band 1's restoring beam in pixels, the unit in which the noise spectrum's wavenumbers are given.
 REFERENCE_BEAM_PIXELS = 1.5 / 0.604249
 
-# Power spectrum of the real 560 MHz 1000 h noise: cycles per pixel, uJy^2 per mode (white noise of rms s: s^2).
+# Power spectrum of the real 560 MHz 1000 h noise: cycles per pixel, uJy^2 a mode (white noise of rms s: s^2).
 NOISE_WAVENUMBER = np.array(
     [0.0217, 0.0408, 0.0605, 0.0804, 0.1003, 0.1203, 0.1402, 0.1602, 0.1802, 0.2001,
      0.2202, 0.2453, 0.2753, 0.3053, 0.3352, 0.3652, 0.4003, 0.4403, 0.4803, 0.5415]
@@ -81,7 +81,7 @@ SPECTRAL_INDEX: dict[int, tuple[tuple[float, float], tuple[float, float]]] = {
     STARFORMING: ((-0.775, 0.035), (-0.56, 0.035)),
 }
 
-# Star-forming discs: geometric-mean scale length (arcsec) and its scatter in ln, at log10(flux/Jy) at 560 MHz.
+# Star-forming discs: geometric-mean scale length (arcsec), its scatter in ln, at log10(flux/Jy) at 560 MHz.
 DISC_LOG_FLUX = np.array([-6.75, -5.75, -4.75, -3.75, -3.25])
 DISC_SCALE = np.array([0.074, 0.14, 0.43, 1.11, 2.2])
 DISC_SCALE_SCATTER = np.array([0.62, 0.59, 0.54, 0.52, 0.53])
@@ -93,7 +93,7 @@ RATIO_QUANTILES = np.array(
     [[0.32, 0.44, 0.65, 0.79, 0.88], [0.08, 0.13, 0.28, 0.45, 0.60], [0.06, 0.09, 0.19, 0.75, 0.90]]
 )
 
-# Steep-spectrum active galaxies: median largest angular size (arcsec) and its scatter in ln, at log10(flux/Jy).
+# Steep-spectrum active galaxies: median largest size (arcsec) and its scatter in ln, at log10(flux/Jy).
 LOBE_LOG_FLUX = np.array([-6.5, -5.0, -3.5])
 LOBE_SIZE = np.array([12.7, 9.0, 6.4])
 LOBE_SIZE_SCATTER = np.array([1.27, 1.05, 0.84])

@@ -15,7 +15,7 @@ from skadetect.simulate import artefacts, bands
 from skadetect.simulate.files import field_header, primary_beam_image, write_image, write_truth
 from skadetect.simulate.observe import beam_covariance, draw_noise, observe, primary_beam
 from skadetect.simulate.options import ContinuumOptions, Instrument
-from skadetect.simulate.shapes import Gaussians, to_gaussians
+from skadetect.simulate.shapes import to_gaussians
 from skadetect.simulate.sources import Sources, draw_sources
 from skadetect.simulate.stamps import add_gaussians
 
@@ -129,25 +129,12 @@ def _draw_sky(
     floor = instrument.noise_rms if instrument.noise_rms > 0 else 0.01 * instrument.clip
     add_gaussians(sky, to_gaussians(sources, scale, rng=rngs[1]), beam=beam, floor=floor)
     if options.diffuse_count > 0:
-        clouds, clumps = _draw_clouds(options, instrument, shape, rngs[1])
+        expected = options.diffuse_count * (side / options.size) ** 2
+        clouds, clumps = artefacts.draw_clouds(shape, expected, instrument, rngs[1])
         add_gaussians(sky, clumps, beam=beam, floor=floor)
         if options.diffuse_labelled:
             sources = Sources.concatenate([sources, clouds])
     return sources, sky
-
-
-def _draw_clouds(
-    options: ContinuumOptions, instrument: Instrument, shape: tuple[int, int], rng: np.random.Generator
-) -> tuple[Sources, Gaussians]:
-    expected = options.diffuse_count * shape[0] * shape[1] / options.size**2
-    return artefacts.draw_clouds(
-        shape,
-        expected,
-        pixel_scale=instrument.pixel_scale,
-        beam=instrument.beam_major,
-        noise=max(instrument.noise_rms, 1e-3 * instrument.clip),
-        rng=rng,
-    )
 
 
 def _attenuation(options: ContinuumOptions, instrument: Instrument, pad: int) -> Image:
@@ -196,11 +183,13 @@ def _add_artefacts(
     artefacts.add_sidelobes(image, peaks, beam_pixels=beam, levels=levels, rng=rng)
 
 
-def _crop(image: Image, sources: Sources, pad: int, options: ContinuumOptions, instrument: Instrument) -> Field:
+def _crop(
+    image: Image, sources: Sources, pad: int, options: ContinuumOptions, instrument: Instrument
+) -> Field:
     """Blank what has no data and keep the sources on pixels that have."""
     image[artefacts.blank_mask(options.size, border=options.nan_border, circle=options.nan_circle)] = np.nan
     moved = replace(
-        sources, x=sources.x - pad, y=sources.y - pad, core_x=sources.core_x - pad, core_y=sources.core_y - pad
+        sources, **{name: getattr(sources, name) - pad for name in ("x", "y", "core_x", "core_y")}
     )
     column, row = np.rint(moved.x).astype(int), np.rint(moved.y).astype(int)
     inside = (column >= 0) & (column < options.size) & (row >= 0) & (row < options.size)

@@ -45,7 +45,9 @@ def field_header(instrument: Instrument, size: int) -> fits.Header:
     return header
 
 
-def primary_beam_image(instrument: Instrument, size: int, attenuates: bool) -> tuple[NDArray[np.float32], fits.Header]:
+def primary_beam_image(
+    instrument: Instrument, size: int, attenuates: bool
+) -> tuple[NDArray[np.float32], fits.Header]:
     """Coarse image of the primary beam that covers the field.
 
     Parameters
@@ -67,7 +69,7 @@ def primary_beam_image(instrument: Instrument, size: int, attenuates: bool) -> t
     step = PRIMARY_BEAM_PIXEL / PRIMARY_BEAM_FWHM[0] * min(instrument.primary_beam_fwhm)
     reach = max(abs(offset) for offset in instrument.offset) + 0.5 * size * instrument.pixel_scale / 3600
     half = int(np.ceil(reach / step)) + 2
-    axis = np.arange(-half, half + 1) * step
+    axis = step * np.arange(-half, half + 1, dtype=np.float64)
     beam = primary_beam(-axis, axis, instrument.primary_beam_fwhm)
     return beam if attenuates else np.ones_like(beam), _header(instrument, step, (half + 1, half + 1), "")
 

@@ -15,7 +15,7 @@ from skadetect.simulate.shapes import FWHM_TO_SIGMA, covariance
 Image = NDArray[np.float32]
 Plane = NDArray[np.float32]
 
-# The real map lies 13 % of the faint emission's mean below zero: restored sources lost part of their mean too.
+# The real map lies 13 % of the faint emission's mean below zero: restored sources lost some of theirs too.
 _BOWL = 0.13
 
 
@@ -42,7 +42,7 @@ def beam_covariance(instrument: Instrument, *, factor: float = 1.0) -> tuple[flo
 
 
 def observe(sky: Image, instrument: Instrument, *, response_loss: float, zero_spacing: bool) -> Image:
-    """Image a sky drawn with the drawing beam: bright emission restored, faint emission through the dirty beam.
+    """Image a drawn sky: bright emission restored, faint emission through the dirty beam.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ def observe(sky: Image, instrument: Instrument, *, response_loss: float, zero_sp
 
     Notes
     -----
-    What exceeds the clip level in a pixel is restored, the rest of that pixel is not: with this split, and not
-    with one of whole pixels or sources, the model of a piece of the real map leaves only noise.
+    What exceeds the clip level in a pixel is restored, the rest of that pixel is not: with this split, and
+    not with one of whole pixels or sources, the model of a piece of the real map leaves only noise.
     """
     clip = np.float32(instrument.clip)
     restored = fft.rfft2(np.maximum(sky - clip, 0), workers=2, overwrite_x=True)
     faint = fft.rfft2(np.minimum(sky, clip), workers=2, overwrite_x=True)
     radius2 = scaled_wavenumber2(sky.shape, instrument)
-    # Transforms of the two beams are exp(-2 pi^2 sigma^2 k^2); k is in units where the restoring beam is 1 FWHM.
+    # Transforms of the beams are exp(-2 pi^2 sigma^2 k^2), with k in cycles per FWHM of the restoring beam.
     rate = 2 * math.pi**2 * FWHM_TO_SIGMA**2
     beam, drawing = np.exp(-rate * radius2), np.exp(-rate * DRAWING_BEAM**2 * radius2)
     faint *= beam * drawing / (drawing**2 + np.float32(response_loss**2))
@@ -126,7 +126,7 @@ def draw_noise(
     amplitude = np.sqrt(noise_power(scaled_wavenumber2(shape, instrument), spectrum))
     amplitude[0, 0] = 0
     # Each column of the half plane stands for two modes, but the first and, where shape is even, the last.
-    power = np.sum(amplitude**2, axis=0, dtype=np.float64)
+    power = (amplitude**2).sum(axis=0, dtype=np.float64)
     total = 2 * power.sum() - power[0] - (power[-1] if shape[1] % 2 == 0 else 0)
     modes = fft.rfft2(rng.standard_normal(shape, dtype=np.float32), workers=2, overwrite_x=True)
     modes *= amplitude * np.float32(instrument.noise_rms / math.sqrt(total / (shape[0] * shape[1])))
@@ -158,7 +158,8 @@ def noise_power(radius2: Plane, spectrum: str) -> Plane:
     grid = np.linspace(0, last, 20001)
     table = np.interp(np.sqrt(grid), NOISE_WAVENUMBER * REFERENCE_BEAM_PIXELS, np.log(NOISE_POWER))
     index = np.minimum(radius2 * np.float32(20000 / last), 20000).astype(np.int32)
-    return np.exp(table).astype(np.float32)[index] * np.exp(-np.maximum(radius2 - np.float32(last), 0) * np.float32(rate))
+    beyond = np.maximum(radius2 - np.float32(last), 0)
+    return np.exp(table).astype(np.float32)[index] * np.exp(-np.float32(rate) * beyond)
 
 
 def primary_beam(east: NDArray[np.float64], north: NDArray[np.float64], fwhm: tuple[float, float]) -> Image:

@@ -9,9 +9,13 @@ from skadetect.errors import ConfigError
 from skadetect.simulate.bands import BANDS, PRIMARY_BEAM_FWHM
 
 NOISE_SPECTRA = ("sdc1", "natural", "beam")
-_POSITIVE = ("pixel_scale", "beam_major", "beam_minor", "clip", "primary_beam_fwhm", "density", "flux_scale", "angular_scale")
+_POSITIVE = (
+    "pixel_scale", "beam_major", "beam_minor", "clip", "primary_beam_fwhm", "density", "flux_scale",
+    "angular_scale",
+)  # fmt: skip
 _NOT_NEGATIVE = (
-    "noise_rms", "response_loss", "diffuse_count", "sidelobe_level", "spoke_level", "stripe_level", "nan_border",
+    "seed", "noise_rms", "response_loss", "diffuse_count", "sidelobe_level", "spoke_level", "stripe_level",
+    "nan_border",
 )  # fmt: skip
 
 
@@ -43,7 +47,7 @@ class ContinuumOptions:
         "sdc1" (measured on the real map, scaled with the beam), "natural" (power proportional to the beam's
         transform, as a naturally weighted map) or "beam" (white noise convolved with the beam).
     clip : float or None
-        Brightness, Jy per drawing beam, above which emission is restored with the clean beam at full response.
+        Brightness, Jy per drawing beam, above which emission is restored with the clean beam.
     response_loss : float
         Regularisation of the deconvolution that emission below `clip` suffers: response
         T G / (G^2 + response_loss^2). 0.26 fits real SDC1 pixels, 0 keeps the full response.
@@ -174,7 +178,9 @@ class Instrument:
         beam_major = options.beam_major or band.beam
         noise = math.hypot(band.thermal_noise[options.hours], band.excess_noise)
         half_field = 0.5 * options.size * pixel_scale / 3600
-        east = half_field + 0.05 * 560 / options.frequency if options.offset_east is None else options.offset_east
+        east = options.offset_east
+        if east is None:
+            east = half_field + 0.05 * 560 / options.frequency
         return cls(
             frequency=options.frequency * 1e6,
             bandwidth=band.bandwidth,
@@ -201,35 +207,27 @@ def _check(options: ContinuumOptions) -> None:
         value = getattr(options, field.name)
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{field.name} = {value}: expected a finite number")
-    if options.frequency not in BANDS:
-        raise ConfigError(f"frequency = {options.frequency}: expected one of {', '.join(map(str, BANDS))} MHz")
-    hours = BANDS[options.frequency].thermal_noise
-    if options.hours not in hours:
-        raise ConfigError(f"hours = {options.hours}: expected one of {', '.join(map(str, hours))}")
-    if options.noise_spectrum not in NOISE_SPECTRA:
-        raise ConfigError(f"noise_spectrum = {options.noise_spectrum!r}: expected one of {', '.join(NOISE_SPECTRA)}")
-    _check_ranges(options)
-
-
-def _check_ranges(options: ContinuumOptions) -> None:
-    if options.size < 16:
-        raise ConfigError(f"size = {options.size}: expected at least 16 pixels")
-    for name in _POSITIVE:
+    _check_choice("frequency", options.frequency, tuple(BANDS))
+    _check_choice("hours", options.hours, tuple(BANDS[options.frequency].thermal_noise))
+    _check_choice("noise_spectrum", options.noise_spectrum, NOISE_SPECTRA)
+    for name in _POSITIVE + _NOT_NEGATIVE:
         value = getattr(options, name)
-        if value is not None and value <= 0:
-            raise ConfigError(f"{name} = {value}: expected a positive number")
-    for name in _NOT_NEGATIVE:
-        value = getattr(options, name)
-        if value is not None and value < 0:
-            raise ConfigError(f"{name} = {value}: expected 0 or more")
-    if not 0 <= options.noise_gradient < 1:
-        raise ConfigError(f"noise_gradient = {options.noise_gradient}: expected 0 <= noise_gradient < 1")
-    if 2 * options.nan_border >= options.size:
-        raise ConfigError(f"nan_border = {options.nan_border}: expected less than half of size = {options.size}")
-    if not 1e-8 <= options.flux_min <= 1e-2:
-        raise ConfigError(f"flux_min = {options.flux_min}: expected 1e-8 to 1e-2 Jy")
+        if value is not None and (value < 0 or (value == 0 and name in _POSITIVE)):
+            expected = "a positive number" if name in _POSITIVE else "0 or more"
+            raise ConfigError(f"{name} = {value}: expected {expected}")
+    _check_range("size", options.size, 16, 1 << 16)
+    _check_range("noise_gradient", options.noise_gradient, 0, 0.99)
+    _check_range("nan_border", options.nan_border, 0, (options.size - 1) // 2)
+    _check_range("flux_min", options.flux_min, 1e-8, 1e-2)
     instrument = Instrument.from_options(options)
-    if instrument.beam_minor > instrument.beam_major:
-        raise ConfigError(f"beam_minor = {instrument.beam_minor}: expected at most beam_major = {instrument.beam_major}")
-    if instrument.beam_minor < 1.5 * instrument.pixel_scale:
-        raise ConfigError(f"beam_minor = {instrument.beam_minor}: expected 1.5 pixels of {instrument.pixel_scale} arcsec or more")
+    _check_range("beam_minor", instrument.beam_minor, 1.5 * instrument.pixel_scale, instrument.beam_major)
+
+
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{name} = {value!r}: expected one of {', '.join(map(str, known))}")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name} = {value}: expected {low:.6g} to {high:.6g}")

@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 # Half-light radius of an exponential disc in units of its scale length.
 HALF_LIGHT = 1.678347
-# Exponential disc as six Gaussians: weights, variances in half-light radii^2 (Hogg & Lang 2013, PASP 125, 719).
-DISC_WEIGHTS = np.array([2.34853813e-03, 3.07995260e-02, 2.23364214e-01, 1.17949102e00, 4.33873750e00, 5.99820770e00])
-DISC_VARIANCES = np.array([1.20078965e-03, 8.84526493e-03, 3.91463084e-02, 1.39976817e-01, 4.60962500e-01, 1.50159566e00])
+# Exponential disc as six Gaussians: weights, variances in half-light radii^2 (Hogg & Lang 2013, PASP 125 719).
+DISC_WEIGHTS = np.array([2.34853813e-3, 3.07995260e-2, 2.23364214e-1, 1.17949102, 4.33873750, 5.99820770])
+DISC_VARIANCES = np.array([1.20078965e-3, 8.84526493e-3, 3.91463084e-2, 0.139976817, 0.4609625, 1.50159566])
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,11 @@ def to_gaussians(sources: Sources, pixel_scale: float, *, rng: np.random.Generat
         _discs(sources.take(size == bands.EXPONENTIAL), pixel_scale),
         _radio_galaxies(sources.take(size == bands.LARGEST_SCALE), pixel_scale, rng),
     ]
-    return Gaussians(*(np.concatenate(columns) for columns in zip(*(p.columns() for p in parts), strict=True)))
+    return _concatenate(parts)
+
+
+def _concatenate(parts: list[Gaussians]) -> Gaussians:
+    return Gaussians(*(np.concatenate(c) for c in zip(*(p.columns() for p in parts), strict=True)))
 
 
 def _theta(sources: Sources) -> Floats:
@@ -104,18 +108,18 @@ def _ellipses(sources: Sources, pixel_scale: float) -> Gaussians:
 
 
 def _cored(sources: Sources, pixel_scale: float) -> Gaussians:
-    """Unresolved core plus a round lobe."""
+    """Draw an unresolved core and a round lobe."""
     lobe = _ellipses(sources, pixel_scale)
     nothing = np.zeros(len(sources))
     core = Gaussians(
         sources.core_x, sources.core_y, sources.flux * sources.core_fraction, nothing, nothing, nothing
     )
     lobe = Gaussians(lobe.x, lobe.y, sources.flux * (1 - sources.core_fraction), lobe.cxx, lobe.cxy, lobe.cyy)
-    return Gaussians(*(np.concatenate(pair) for pair in zip(core.columns(), lobe.columns(), strict=True)))
+    return _concatenate([core, lobe])
 
 
 def _discs(sources: Sources, pixel_scale: float) -> Gaussians:
-    """Exponential discs as the real map shows them, smaller and rounder than catalogued."""
+    """Draw exponential discs as the real map shows them, smaller and rounder than catalogued."""
     half_light = np.sqrt(sources.major * sources.minor) / 2 / pixel_scale
     ellipticity = 1 - sources.minor / sources.major
     root = np.sqrt(np.sqrt((1 - ellipticity) / (1 + ellipticity)))
@@ -128,20 +132,20 @@ def _discs(sources: Sources, pixel_scale: float) -> Gaussians:
     )
 
 
-# Places of the blobs of one jet, from core to tip, as fractions of half the largest size, and their widths (FWHM).
+# Places of the blobs of one jet, from core to tip, and their widths (FWHM), in units of half the largest size.
 _JET = np.array([0.18, 0.40, 0.60, 0.78])
 _JET_WIDTH = np.array([0.22, 0.30, 0.36, 0.30])
 
 
 def _radio_galaxies(sources: Sources, pixel_scale: float, rng: np.random.Generator) -> Gaussians:
-    """Core and two bent jets of four blobs each, brightening outwards (FR II) or fading (FR I)."""
+    """Draw a core and two bent jets of four blobs each, brightening outwards (FR II) or fading (FR I)."""
     n, half = len(sources), sources.major / 2 / pixel_scale
     theta, bend = _theta(sources), rng.normal(0, 0.25, n)
     slope = np.where(rng.uniform(size=n) < 0.5, rng.uniform(0.5, 2.5, n), rng.uniform(-2.5, -0.5, n))
     balance = rng.uniform(0.3, 0.7, n)
     core_x, core_y, nothing = sources.core_x, sources.core_y, np.zeros(n)
     parts = [Gaussians(core_x, core_y, sources.flux * sources.core_fraction, nothing, nothing, nothing)]
-    weights = np.exp(slope[:, None] * _JET) * rng.uniform(0.5, 1.5, (n, 2, 4)).transpose(1, 0, 2)
+    weights = np.exp(slope[:, None] * _JET) * rng.uniform(0.5, 1.5, (2, n, 4))
     weights *= np.stack([balance, 1 - balance])[:, :, None]
     weights *= ((1 - sources.core_fraction) * sources.flux / weights.sum(axis=(0, 2)))[:, None]
     ratio = sources.minor / sources.major
@@ -154,4 +158,4 @@ def _radio_galaxies(sources: Sources, pixel_scale: float, rng: np.random.Generat
             x = sources.x + half * _JET[i] * np.cos(direction) + jitter[0]
             y = sources.y + half * _JET[i] * np.sin(direction) + jitter[1]
             parts.append(Gaussians(x, y, weights[side, :, i], *shape))
-    return Gaussians(*(np.concatenate(columns) for columns in zip(*(p.columns() for p in parts), strict=True)))
+    return _concatenate(parts)

@@ -89,20 +89,16 @@ def draw_sources(
     parts = []
     for kind, draw in makers.items():
         log_flux = draw_log_flux(kind, area=area, options=options, rng=rng)
-        limit = 3 * pixel_scale / options.angular_scale
-        core_fraction, major, minor, pa, size_type = draw(log_flux, limit, rng)
-        n = len(log_flux)
+        n, scale = len(log_flux), options.angular_scale
+        core_fraction, major, minor, pa, size_type = draw(log_flux, 3 * pixel_scale / scale, rng)
         flux = 10**log_flux * _spectral_factor(kind, options.frequency, n, rng) * options.flux_scale
         x, y = rng.uniform(-0.5, shape[1] - 0.5, n), rng.uniform(-0.5, shape[0] - 0.5, n)
-        shift = np.where(size_type == bands.LARGEST_SCALE, rng.normal(0, 0.05, n), 0.0) * major / pixel_scale
-        angle = -np.radians(pa)
-        core = x + options.angular_scale * shift * np.cos(angle), y + options.angular_scale * shift * np.sin(angle)
-        parts.append(
-            Sources(
-                x, y, *core, flux, core_fraction, major * options.angular_scale, minor * options.angular_scale,
-                pa, size_type, np.full(n, kind),
-            )  # fmt: skip
-        )
+        # The core of a double source sits off its middle, somewhere along its axis.
+        shift = np.where(size_type == bands.LARGEST_SCALE, rng.normal(0, 0.05, n), 0.0) * major
+        shift *= scale / pixel_scale
+        core_x, core_y = x + shift * np.cos(np.radians(pa)), y - shift * np.sin(np.radians(pa))
+        sizes = major * scale, minor * scale, pa, size_type, np.full(n, kind)
+        parts.append(Sources(x, y, core_x, core_y, flux, core_fraction, *sizes))
     return Sources.concatenate(parts)
 
 
@@ -126,7 +122,8 @@ def draw_log_flux(kind: int, *, area: float, options: ContinuumOptions, rng: np.
         log10(flux / Jy); n is Poisson distributed.
     """
     grid = np.arange(np.log10(options.flux_min), 0.0, 0.005)
-    density = options.density * counts(kind, 0.5 * (grid[1:] + grid[:-1]), slope=options.counts_slope) * np.diff(grid)
+    middle, step = 0.5 * (grid[1:] + grid[:-1]), np.diff(grid)
+    density = options.density * step * counts(kind, middle, slope=options.counts_slope)
     cumulative = np.concatenate([[0.0], np.cumsum(density)])
     n = rng.poisson(cumulative[-1] * area)
     return np.interp(rng.uniform(0, cumulative[-1], n), cumulative, grid)
@@ -161,7 +158,8 @@ _Shape = tuple[Floats, Floats, Floats, Floats, NDArray[np.int64]]
 def _draw_discs(log_flux: Floats, limit: float, rng: np.random.Generator) -> _Shape:
     n = len(log_flux)
     scale = np.exp(np.interp(log_flux, bands.DISC_LOG_FLUX, np.log(bands.DISC_SCALE)))
-    scale *= np.exp(np.interp(log_flux, bands.DISC_LOG_FLUX, bands.DISC_SCALE_SCATTER) * rng.standard_normal(n))
+    scatter = np.interp(log_flux, bands.DISC_LOG_FLUX, bands.DISC_SCALE_SCATTER)
+    scale *= np.exp(scatter * rng.standard_normal(n))
     ratio = _draw_ratio(log_flux, rng)
     size_type = np.where(scale > limit, bands.EXPONENTIAL, bands.GAUSSIAN)
     size = np.where(size_type == bands.EXPONENTIAL, scale, scale / 0.700)
@@ -184,7 +182,8 @@ def _draw_ratio(log_flux: Floats, rng: np.random.Generator) -> Floats:
 def _draw_steep(log_flux: Floats, limit: float, rng: np.random.Generator) -> _Shape:
     n = len(log_flux)
     size = np.exp(np.interp(log_flux, bands.LOBE_LOG_FLUX, np.log(bands.LOBE_SIZE)))
-    size *= np.exp(np.interp(log_flux, bands.LOBE_LOG_FLUX, bands.LOBE_SIZE_SCATTER) * rng.standard_normal(n))
+    scatter = np.interp(log_flux, bands.LOBE_LOG_FLUX, bands.LOBE_SIZE_SCATTER)
+    size *= np.exp(scatter * rng.standard_normal(n))
     size = np.minimum(size, bands.LOBE_SIZE_MAXIMUM)
     ratio = np.clip(rng.normal(0.58, 0.14, n), 0.25, 1.0)
     size_type = np.where(size > limit, bands.LARGEST_SCALE, bands.GAUSSIAN)
@@ -196,7 +195,7 @@ def _draw_steep(log_flux: Floats, limit: float, rng: np.random.Generator) -> _Sh
 def _draw_flat(log_flux: Floats, limit: float, rng: np.random.Generator) -> _Shape:
     n = len(log_flux)
     median, scatter = bands.CORE_SIZE
-    fwhm = np.minimum(median * np.exp(scatter * rng.standard_normal(n)) / 2, limit)
+    fwhm = np.clip(median * np.exp(scatter * rng.standard_normal(n)) / 2, 0.001, limit)
     core_fraction = np.clip(rng.normal(*bands.CORE_FRACTION, n), 0.3, 1.0)
     return core_fraction, fwhm, fwhm.copy(), rng.uniform(0, 360, n), np.full(n, bands.GAUSSIAN)
 

@@ -29,14 +29,15 @@ def add_gaussians(
     beam : tuple of float
         The beam's covariance cxx, cxy, cyy, pixels^2.
     floor : float
-        Brightness that does not matter, Jy/beam: a stamp ends at a fiftieth of it, or 4 sigma if that is farther.
+        Brightness that does not matter, Jy/beam: a stamp ends at a fiftieth of it, or at 4 sigma.
     """
-    _add(image, *gaussians.columns(), np.array(beam), floor * _CUT)
+    _add(image, np.stack(gaussians.columns()), np.array(beam), floor * _CUT)
 
 
 @numba.njit(**JIT)
-def _add(image, x, y, flux, cxx, cxy, cyy, beam, cut):  # type: ignore[no-untyped-def]
+def _add(image, gaussians, beam, cut):  # type: ignore[no-untyped-def]
     rows, columns = image.shape
+    x, y, flux, cxx, cxy, cyy = gaussians
     beam_area = math.sqrt(beam[0] * beam[2] - beam[1] ** 2)
     for i in range(len(x)):
         a, b, c = cxx[i] + beam[0], cxy[i] + beam[1], cyy[i] + beam[2]

@@ -18,7 +18,7 @@ _REFERENCE_BEAM = BANDS[560].beam  # arcsec, the beam that the measured counts a
 def random_telescope(seed: int, *, size: int = 1024) -> ContinuumOptions:
     """Draw a telescope, a depth, a sky and its artefacts.
 
-    Sizes, separations and fluxes scale with the beam and the noise, so that what varies is what an image shows:
+    Sizes, separations and fluxes scale with the beam and the noise, so that what varies is what one sees:
     sampling (2.3 to 6 pixels a beam), elongation (to 2:1), crowding (empty to confused), slope of the counts,
     resolved fraction, dynamic range, noise correlation, artefacts and blanks.
 
@@ -94,7 +94,7 @@ def _draw_sky(rng: np.random.Generator, beam: float, noise: float) -> dict[str, 
     slope = rng.uniform(-0.2, 0.35)
     scale = beam / _REFERENCE_BEAM * _log_uniform(rng, 0.4, 2.0)
     beam_area = math.pi / (4 * math.log(2)) * (beam / scale / 3600) ** 2
-    crowding = _log_uniform(rng, 3e-5, 0.06)
+    crowding = _log_uniform(rng, 2e-4, 0.06)
     return {
         "noise_rms": noise,
         "clip": noise * _log_uniform(rng, 5.0, 100.0),
