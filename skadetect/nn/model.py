@@ -6,6 +6,7 @@ JSON, so that a model needs nothing but itself. Weights are never pickled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -124,7 +125,8 @@ class Model:
             temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise OutputError(f"cannot write model {path}: {error.strerror or error}") from error
         return path
 
