@@ -1,0 +1,207 @@
+"""Read and write catalogues in the text format of the first SKA Science Data Challenge (SDC1).
+
+A file holds whitespace-separated rows of 12 columns (a submission or a full truth list) or of 15 (the
+published training sets, which append a selection flag and pixel coordinates), after any number of header or
+preamble lines. The reader finds the first data row by itself, because the published files start with 0, 1 or
+18 lines of text.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skadetect.errors import InputError, OutputError
+
+#: The twelve columns in order. Positions in degrees, flux in Jy (integrated, corrected for the primary beam),
+#: axes in arcsec, pa in degrees clockwise from due west, size 1 (largest angular size), 2 (Gaussian FWHM) or
+#: 3 (exponential scale length), class 1 to 3.
+SDC1_COLUMNS = (
+    "id", "ra_core", "dec_core", "ra_cent", "dec_cent", "flux", "core_frac", "b_maj", "b_min", "pa", "size",
+    "class",
+)  # fmt: skip
+TRAINING_COLUMNS = ("selection", "x", "y")
+
+_INTEGERS = ("id", "size", "class")
+_RANGES: dict[str, tuple[float, float]] = {
+    "ra_core": (-180.0, 360.0), "ra_cent": (-180.0, 360.0), "dec_core": (-90.0, 90.0),
+    "dec_cent": (-90.0, 90.0), "flux": (0.0, np.inf), "core_frac": (0.0, 2.0), "b_maj": (0.0, np.inf),
+    "b_min": (0.0, np.inf), "pa": (-360.0, 360.0), "size": (1, 3), "class": (1, 3),
+}  # fmt: skip
+_FORMATS = {
+    "id": "%d", "size": "%d", "class": "%d", "flux": "%.8e", "core_frac": "%.6f", "b_maj": "%.6f",
+    "b_min": "%.6f", "pa": "%.4f", "ra_core": "%.9f", "dec_core": "%.9f", "ra_cent": "%.9f",
+    "dec_cent": "%.9f",
+}  # fmt: skip
+_PREAMBLE_LIMIT = 1000
+
+
+def read_sdc1(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
+    """Read an SDC1 submission, truth list or training set.
+
+    Parameters
+    ----------
+    path : path
+        Text file with 12 or 15 whitespace-separated columns, with or without a header or preamble.
+    strict : bool
+        Also refuse duplicate ids and values out of range; without it only the format is checked, and what the
+        official scorer drops by itself (negative fluxes, unknown size types) is let through.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SDC1_COLUMNS`, and `TRAINING_COLUMNS` after them where the file has 15.
+
+    Raises
+    ------
+    InputError
+        The file is absent, holds no data row, or has any problem: all of them are named in the one message.
+    """
+    path = Path(path)
+    skip, width = _find_data(path)
+    names = [*SDC1_COLUMNS, *TRAINING_COLUMNS][:width]
+    table = _parse(path, skip, names)
+    problems = _format_problems(table, names)
+    if not problems:
+        table = _typed(table[names])
+        problems = check_sdc1(table) if strict else []
+    if problems:
+        raise InputError(f"{path}: {'; '.join(problems)}")
+    return table
+
+
+def write_sdc1(table: pd.DataFrame, path: str | os.PathLike[str], *, header: bool = True) -> None:
+    """Write an SDC1 catalogue under a temporary name and rename it when it is complete.
+
+    Parameters
+    ----------
+    table : DataFrame
+        At least the columns of `SDC1_COLUMNS` (degrees, Jy, arcsec); others are left out.
+    path : path
+        File to write.
+    header : bool
+        First write a line of column names: the official reader skips one line of a submission and none of a
+        truth list.
+
+    Raises
+    ------
+    InputError
+        A column is missing.
+    OutputError
+        The file cannot be written.
+    """
+    missing = [name for name in SDC1_COLUMNS if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"SDC1 catalogue lacks the columns {', '.join(missing)}; expected {' '.join(SDC1_COLUMNS)}"
+        )
+    path = Path(path)
+    formats = " ".join(_FORMATS[name] for name in SDC1_COLUMNS)
+    values = table[list(SDC1_COLUMNS)].to_numpy(dtype=np.float64)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as handle:
+            np.savetxt(
+                handle, values, fmt=formats, header=" ".join(SDC1_COLUMNS) if header else "", comments=""
+            )
+        os.chmod(handle.name, 0o644)
+        os.replace(handle.name, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write the catalogue ({error.strerror})") from error
+
+
+def check_sdc1(table: pd.DataFrame) -> list[str]:
+    """List every problem of an SDC1 table's values: duplicate ids, values out of range."""
+    problems = []
+    duplicated = table["id"].duplicated(keep=False).to_numpy()
+    if duplicated.any():
+        problems.append(f"id is not unique in {_rows(duplicated)}")
+    for name, (low, high) in _RANGES.items():
+        values = table[name].to_numpy(dtype=np.float64)
+        outside = ~((values >= low) & (values <= high))
+        if outside.any():
+            problems.append(
+                f"{name} {values[outside][0]:g} is not in [{low:g}, {high:g}] in {_rows(outside)}"
+            )
+    return problems
+
+
+def _find_data(path: Path) -> tuple[int, int]:
+    """Count the lines before the first row of numbers, and that row's columns."""
+    widths = (len(SDC1_COLUMNS), len(SDC1_COLUMNS) + len(TRAINING_COLUMNS))
+    found = set()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            for number, line in zip(range(_PREAMBLE_LIMIT), handle, strict=False):
+                fields = line.split()
+                if _all_numbers(fields):
+                    if len(fields) in widths:
+                        return number, len(fields)
+                    found.add(len(fields))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the catalogue ({error.strerror})") from error
+    seen = f"rows of {', '.join(map(str, sorted(found)))} numbers" if found else "no row of numbers"
+    raise InputError(f"{path}: {seen}, expected rows of 12 or 15 numbers ({' '.join(SDC1_COLUMNS)})")
+
+
+def _all_numbers(fields: list[str]) -> bool:
+    try:
+        [float(field) for field in fields]
+    except ValueError:
+        return False
+    return bool(fields)
+
+
+def _parse(path: Path, skip: int, names: list[str]) -> pd.DataFrame:
+    # One column too many in `names` catches long rows, which pandas would otherwise shift without a word.
+    try:
+        return pd.read_csv(
+            path,
+            sep=r"\s+",
+            skiprows=skip,
+            names=[*names, "surplus"],
+            header=None,
+            index_col=False,
+            low_memory=False,
+            float_precision="round_trip",
+        )
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: rows differ in length, expected {len(names)} columns in each ({reason})"
+        ) from error
+
+
+def _format_problems(table: pd.DataFrame, names: list[str]) -> list[str]:
+    problems = []
+    long = table["surplus"].notna().to_numpy()
+    if long.any():
+        problems.append(f"more than {len(names)} columns in {_rows(long)}")
+    for name in names:
+        numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+        bad = ~np.isfinite(numbers)
+        if bad.any():
+            problems.append(
+                f"{name} {table[name].to_numpy()[bad][0]!s} is not a finite number in {_rows(bad)}"
+            )
+        elif name in _INTEGERS and (broken := numbers != np.rint(numbers)).any():
+            problems.append(f"{name} {numbers[broken][0]:g} is not a whole number in {_rows(broken)}")
+    return problems
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype({name: np.int64 if name in _INTEGERS else np.float64 for name in table.columns})
+
+
+def _rows(mask: np.ndarray) -> str:
+    """Name the rows of a mask: the count and the first few, counted from 1 at the first data row."""
+    rows = np.flatnonzero(mask) + 1
+    first = ", ".join(map(str, rows[:3]))
+    return (
+        f"row {first}" if len(rows) == 1 else f"{len(rows)} rows ({first}{', ...' if len(rows) > 3 else ''})"
+    )
