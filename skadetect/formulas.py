@@ -1,7 +1,7 @@
 """Scalar formulas: activations, residual losses and box overlaps on plain numbers.
 
-Every function is ordinary Python that compiled code may also call (CPU kernels and CUDA device code alike), so
-one definition serves the kernels, the reference back end and the tests. A box is an array indexed
+Every function is ordinary Python that compiled code may also call (CPU kernels and CUDA device code alike),
+so one definition serves the kernels, the reference back end and the tests. A box is an array indexed
 ``box[side, axis]`` with side 0 = low corner and 1 = high corner, in any number of axes.
 """
 
@@ -68,8 +68,8 @@ def cross_entropy(x: float, target: float) -> float:
 def relative_error(d: float) -> float:
     """|exp(d) - 1|: the relative error of a positive quantity whose logarithm is wrong by d.
 
-    Beyond |d| = log 4 it goes on as a straight line, so its slope stays between 1/4 and 4: an underestimate is
-    never out of the gradient's reach and an overestimate never blows up.
+    Beyond |d| = log 4 it goes on as a straight line, so its slope stays between 1/4 and 4: an underestimate
+    is never out of the gradient's reach and an overestimate never blows up.
     """
     if d > RELATIVE_BEND:
         return 3.0 + 4.0 * (d - RELATIVE_BEND)
@@ -94,8 +94,8 @@ def residual(kind: int, d: float, tolerance: float) -> tuple[float, float]:
     Parameters
     ----------
     kind : int
-        SQUARED d^2 / 2; L1 |d|; SMOOTH_L1 d^2 / 2 up to |d| = 1, then |d| - 1/2; RELATIVE E = `relative_error`
-        (d is a difference of logarithms); SCORE E / (E + tolerance), the smooth form of a challenge's
+        SQUARED d^2 / 2; L1 |d|; SMOOTH_L1 d^2 / 2 up to |d| = 1, then |d| - 1/2; RELATIVE E =
+        `relative_error` (d is a difference of logarithms); SCORE E / (E + tolerance), the smooth form of a challenge's
         1 - min(1, tolerance / E).
     d, tolerance : float
         Residual, and the relative error worth half a loss (used by SCORE only).
