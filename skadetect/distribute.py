@@ -1,6 +1,6 @@
 """Hand pieces of work to workers: the only module that knows Dask.
 
-Tasks carry what opens the data, never the data; results come back in the order of the work, whatever worker ends first.
+Tasks carry what opens the data, never the data; results name the work they belong to, whichever ends first.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def _run(
             future.release()
             submit(pair for _, pair in zip(range(1), waiting, strict=False))
     except KilledWorker as error:
-        raise SkadetectError(f"a worker died {RETRIES + 1} times (out of memory?): lower --workers or --tile") from error
+        raise SkadetectError(
+            f"a worker died {RETRIES + 1} times (out of memory?): lower --workers or --tile"
+        ) from error
 
 
 @contextmanager
@@ -108,9 +110,13 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     threads = threads_per_worker(workers)
-    environment = {"NUMBA_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(threads)}
+    environment = {
+        "NUMBA_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads),
+    }
     settings = {
-        # Memory is planned before the run; Dask's own limits would pause or kill workers on the pages of other files.
+        # Memory is planned before the run; Dask's own limits would pause or kill workers.
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,

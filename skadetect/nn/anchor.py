@@ -49,6 +49,8 @@ def _anchors(s: Any, stride: Any, out: Any) -> None:
             largest = np.float32(FLOOR)
             for z in range(max(0, cell_z * stride[0] - REACH), min(nz, (cell_z + 1) * stride[0] + REACH)):
                 for y in range(max(0, cell_y * stride[1] - REACH), min(ny, (cell_y + 1) * stride[1] + REACH)):
-                    for x in range(max(0, cell_x * stride[2] - REACH), min(nx, (cell_x + 1) * stride[2] + REACH)):
+                    for x in range(
+                        max(0, cell_x * stride[2] - REACH), min(nx, (cell_x + 1) * stride[2] + REACH)
+                    ):
                         largest = max(largest, s[z, y, x])
             out[cell_z, cell_y, cell_x] = largest

@@ -27,7 +27,9 @@ class Saved:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def initial_parameters(layer: LayerSpec, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Array]:
+def initial_parameters(
+    layer: LayerSpec, inputs: int, outputs: int, rng: np.random.Generator
+) -> dict[str, Array]:
     """Draw He-normal filters (He et al. 2015, eq. 10) and the start of biases and norms.
 
     Parameters
@@ -66,13 +68,24 @@ def initial_state(layer: LayerSpec, outputs: int) -> dict[str, Array]:
 
 
 def infer_layer(
-    layer: LayerSpec, x: Array, params: Parameters, state: Parameters, backend: Backend, residual: Array | None = None
+    layer: LayerSpec,
+    x: Array,
+    params: Parameters,
+    state: Parameters,
+    backend: Backend,
+    residual: Array | None = None,
 ) -> Array:
     """Run a layer as at inference: batch norm by its running statistics, no dropout."""
     if layer.kind == "conv":
         filters, bias = folded_filters(layer, params, state)
         return backend.conv_forward(
-            x, filters, bias, stride=layer.stride, padding=layer.pads, groups=layer.groups, slope=layer.slope,
+            x,
+            filters,
+            bias,
+            stride=layer.stride,
+            padding=layer.pads,
+            groups=layer.groups,
+            slope=layer.slope,
             residual=residual,
         )
     if layer.kind == "dropout":
@@ -91,7 +104,13 @@ def folded_filters(layer: LayerSpec, params: Parameters, state: Parameters) -> t
 
 
 def train_layer(
-    layer: LayerSpec, x: Array, params: Parameters, state: MutableMapping[str, Array], backend: Backend, *, seed: int
+    layer: LayerSpec,
+    x: Array,
+    params: Parameters,
+    state: MutableMapping[str, Array],
+    backend: Backend,
+    *,
+    seed: int,
 ) -> tuple[Array, Saved]:
     """Run a layer as in training: batch statistics (which `state` follows) and dropout."""
     y, saved = _FORWARD[layer.kind](layer, x, params, backend, seed)
@@ -103,7 +122,13 @@ def train_layer(
 
 
 def backward_layer(
-    layer: LayerSpec, saved: Saved, grad: Array, params: Parameters, backend: Backend, *, grads: Gradients,
+    layer: LayerSpec,
+    saved: Saved,
+    grad: Array,
+    params: Parameters,
+    backend: Backend,
+    *,
+    grads: Gradients,
     need_input: bool = True,
 ) -> Array | None:
     """Add a layer's parameter gradients to `grads` and return the gradient of its input."""
@@ -112,7 +137,9 @@ def backward_layer(
     return _BACKWARD[layer.kind](layer, saved, grad, params, backend, grads)
 
 
-def _conv_forward(layer: LayerSpec, x: Array, params: Parameters, backend: Backend, _: int) -> tuple[Array, Saved]:
+def _conv_forward(
+    layer: LayerSpec, x: Array, params: Parameters, backend: Backend, _: int
+) -> tuple[Array, Saved]:
     filters = params[f"{layer.name}.filters"]
     shape = {"stride": layer.stride, "padding": layer.pads, "groups": layer.groups}
     if not layer.norm:
@@ -125,21 +152,38 @@ def _conv_forward(layer: LayerSpec, x: Array, params: Parameters, backend: Backe
 
 
 def _conv_backward(
-    layer: LayerSpec, saved: Saved, grad: Array, params: Parameters, backend: Backend, grads: Gradients,
+    layer: LayerSpec,
+    saved: Saved,
+    grad: Array,
+    params: Parameters,
+    backend: Backend,
+    grads: Gradients,
     need_input: bool,
 ) -> Array | None:
     values = saved.values
     if layer.norm:
         gamma, beta = params[f"{layer.name}.gamma"], params[f"{layer.name}.beta"]
         grad, dgamma, dbeta = backend.batch_norm_backward(
-            values["linear"], grad, gamma, beta, values["mean"], values["variance"], epsilon=EPSILON, slope=layer.slope
+            values["linear"],
+            grad,
+            gamma,
+            beta,
+            values["mean"],
+            values["variance"],
+            epsilon=EPSILON,
+            slope=layer.slope,
         )
         grads[f"{layer.name}.gamma"], grads[f"{layer.name}.beta"] = dgamma, dbeta
     elif layer.slope != 1.0:
         # The activation keeps the sign, so its output serves as well as its input.
         grad = backend.leaky_backward(values["y"], grad, layer.slope)
     dx, dfilters, dbias = backend.conv_backward(
-        saved.x, params[f"{layer.name}.filters"], grad, stride=layer.stride, padding=layer.pads, groups=layer.groups,
+        saved.x,
+        params[f"{layer.name}.filters"],
+        grad,
+        stride=layer.stride,
+        padding=layer.pads,
+        groups=layer.groups,
         need_input=need_input,
     )
     grads[f"{layer.name}.filters"] = dfilters
@@ -148,7 +192,9 @@ def _conv_backward(
     return dx
 
 
-def _pool_forward(layer: LayerSpec, x: Array, _: Parameters, backend: Backend, __: int) -> tuple[Array, Saved]:
+def _pool_forward(
+    layer: LayerSpec, x: Array, _: Parameters, backend: Backend, __: int
+) -> tuple[Array, Saved]:
     y, argmax = backend.pool_forward(
         x, kind=layer.pool, extent=layer.extent, stride=layer.stride, padding=layer.pads
     )
@@ -159,12 +205,19 @@ def _pool_backward(
     layer: LayerSpec, saved: Saved, grad: Array, _: Parameters, backend: Backend, __: Gradients
 ) -> Array:
     return backend.pool_backward(
-        grad, saved.values["argmax"], kind=layer.pool, input_shape=saved.x.shape, extent=layer.extent,
-        stride=layer.stride, padding=layer.pads,
+        grad,
+        saved.values["argmax"],
+        kind=layer.pool,
+        input_shape=saved.x.shape,
+        extent=layer.extent,
+        stride=layer.stride,
+        padding=layer.pads,
     )
 
 
-def _global_forward(layer: LayerSpec, x: Array, _: Parameters, backend: Backend, __: int) -> tuple[Array, Saved]:
+def _global_forward(
+    layer: LayerSpec, x: Array, _: Parameters, backend: Backend, __: int
+) -> tuple[Array, Saved]:
     y, argmax = backend.global_pool_forward(x, layer.pool)
     return y, Saved(x, {"argmax": argmax})
 
@@ -177,7 +230,9 @@ def _global_backward(
     )
 
 
-def _dense_forward(layer: LayerSpec, x: Array, params: Parameters, backend: Backend, _: int) -> tuple[Array, Saved]:
+def _dense_forward(
+    layer: LayerSpec, x: Array, params: Parameters, backend: Backend, _: int
+) -> tuple[Array, Saved]:
     flat = x.reshape(x.shape[0], -1)
     linear = backend.dense_forward(flat, params[f"{layer.name}.filters"], params[f"{layer.name}.bias"])
     y = linear if layer.slope == 1.0 else backend.leaky_forward(linear, layer.slope)
@@ -196,7 +251,9 @@ def _dense_backward(
     return dx.reshape(saved.x.shape)
 
 
-def _dropout_forward(layer: LayerSpec, x: Array, _: Parameters, backend: Backend, seed: int) -> tuple[Array, Saved]:
+def _dropout_forward(
+    layer: LayerSpec, x: Array, _: Parameters, backend: Backend, seed: int
+) -> tuple[Array, Saved]:
     return backend.dropout_forward(x, layer.rate, seed=seed), Saved(x, {"seed": seed})
 
 
@@ -206,7 +263,9 @@ def _dropout_backward(
     return backend.dropout_backward(grad, layer.rate, seed=saved.values["seed"])
 
 
-def _leaky_forward(layer: LayerSpec, x: Array, _: Parameters, backend: Backend, __: int) -> tuple[Array, Saved]:
+def _leaky_forward(
+    layer: LayerSpec, x: Array, _: Parameters, backend: Backend, __: int
+) -> tuple[Array, Saved]:
     return backend.leaky_forward(x, layer.slope), Saved(x)
 
 
@@ -216,7 +275,9 @@ def _leaky_backward(
     return backend.leaky_backward(saved.x, grad, layer.slope)
 
 
-def _sigmoid_forward(_: LayerSpec, x: Array, __: Parameters, backend: Backend, ___: int) -> tuple[Array, Saved]:
+def _sigmoid_forward(
+    _: LayerSpec, x: Array, __: Parameters, backend: Backend, ___: int
+) -> tuple[Array, Saved]:
     y = backend.sigmoid_forward(x)
     return y, Saved(x, {"y": y})
 
@@ -227,7 +288,9 @@ def _sigmoid_backward(
     return backend.sigmoid_backward(saved.values["y"], grad)
 
 
-def _softmax_forward(_: LayerSpec, x: Array, __: Parameters, backend: Backend, ___: int) -> tuple[Array, Saved]:
+def _softmax_forward(
+    _: LayerSpec, x: Array, __: Parameters, backend: Backend, ___: int
+) -> tuple[Array, Saved]:
     y = backend.softmax_forward(x)
     return y, Saved(x, {"y": y})
 

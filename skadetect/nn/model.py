@@ -1,7 +1,7 @@
 """A model: a network with all that its numbers mean, in one safetensors file.
 
-The file's header holds the spec, the head, the normalisation, the parameters, the threshold and the provenance as
-JSON, so that a model needs nothing but itself. Weights are never pickled.
+The file's header holds the spec, the head, the normalisation, the parameters, the threshold and the provenance
+as JSON, so that a model needs nothing but itself. Weights are never pickled.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Model:
     def __post_init__(self) -> None:
         outputs, wanted = self.network.spec.output_features, self.head.n_outputs
         if outputs != wanted:
-            raise ModelError(f"model {self.name!r}: the network has {outputs} outputs, its head reads {wanted}")
+            raise ModelError(
+                f"model {self.name!r}: the network has {outputs} outputs, its head reads {wanted}"
+            )
         if self.network.spec.input_features != self.normalization.features:
             raise ModelError(
                 f"model {self.name!r}: the network reads {self.network.spec.input_features} features, "
@@ -152,7 +154,9 @@ class Model:
         except (SafetensorError, OSError) as error:
             raise ModelError(f"cannot read model {path}: {error}") from error
         if header.get("format") != FORMAT:
-            raise ModelError(f"{path} is no skadetect model: format {header.get('format')!r}, expected {FORMAT!r}")
+            raise ModelError(
+                f"{path} is no skadetect model: format {header.get('format')!r}, expected {FORMAT!r}"
+            )
         try:
             return cls._from_header(header, arrays)
         except (KeyError, TypeError, ValueError) as error:
@@ -160,7 +164,10 @@ class Model:
 
     @classmethod
     def _from_header(cls, header: dict[str, str], arrays: dict[str, Any]) -> Model:
-        table = {key: json.loads(header[key]) for key in ("network", "head", "normalization", "parameters", "metadata")}
+        table = {
+            key: json.loads(header[key])
+            for key in ("network", "head", "normalization", "parameters", "metadata")
+        }
         state = {key: value for key, value in arrays.items() if key.endswith(STATE)}
         parameters = {key: value for key, value in arrays.items() if not key.endswith(STATE)}
         return cls(
@@ -189,7 +196,9 @@ def find_model(name: str | os.PathLike[str]) -> Path:
     shipped = shipped_models()
     if str(name) in shipped:
         return shipped[str(name)]
-    raise ModelError(f"no model {str(name)!r}: expected a .safetensors file or one of {', '.join(shipped) or 'none'}")
+    raise ModelError(
+        f"no model {str(name)!r}: expected a .safetensors file or one of {', '.join(shipped) or 'none'}"
+    )
 
 
 def shipped_models() -> dict[str, Path]:

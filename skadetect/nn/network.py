@@ -126,7 +126,7 @@ class Network:
 
     @single_blas_thread
     def forward_train(self, x: Array, backend: Backend, *, seed: int = 0) -> tuple[Array, Tape]:
-        """Score a batch as in training and keep what `backward` needs; the running statistics follow the batch.
+        """Score a batch as in training, keep what `backward` needs, and let the running statistics follow.
 
         Parameters
         ----------

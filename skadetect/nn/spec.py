@@ -60,11 +60,17 @@ class LayerSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ConfigError(f"layer {self.name!r}: unknown kind {self.kind!r}, expected one of {', '.join(KINDS)}")
+            raise ConfigError(
+                f"layer {self.name!r}: unknown kind {self.kind!r}, expected one of {', '.join(KINDS)}"
+            )
         if self.pool not in POOLS:
-            raise ConfigError(f"layer {self.name!r}: unknown pool {self.pool!r}, expected one of {', '.join(POOLS)}")
+            raise ConfigError(
+                f"layer {self.name!r}: unknown pool {self.pool!r}, expected one of {', '.join(POOLS)}"
+            )
         if min(self.extent) < 1 or min(self.stride) < 1:
-            raise ConfigError(f"layer {self.name!r}: extent {self.extent} and stride {self.stride} must be positive")
+            raise ConfigError(
+                f"layer {self.name!r}: extent {self.extent} and stride {self.stride} must be positive"
+            )
 
     @property
     def pads(self) -> Axes:
@@ -97,9 +103,13 @@ class NetworkSpec:
             if layer.name in seen:
                 raise ConfigError(f"layer name {layer.name!r} appears twice")
             if layer.kind == "add" and seen.get(layer.source) != inputs:
-                raise ConfigError(f"layer {layer.name!r} adds {layer.source!r}: no earlier layer of {inputs} features")
+                raise ConfigError(
+                    f"layer {layer.name!r} adds {layer.source!r}: no earlier layer of {inputs} features"
+                )
             if layer.kind == "conv" and (inputs % layer.groups or outputs % layer.groups):
-                raise ConfigError(f"layer {layer.name!r}: {layer.groups} groups divide not {inputs} and {outputs} features")
+                raise ConfigError(
+                    f"layer {layer.name!r}: {layer.groups} groups divide not {inputs} and {outputs} features"
+                )
             seen[layer.name] = outputs
 
     def walk(self) -> Iterator[tuple[LayerSpec, int, int]]:
@@ -175,6 +185,9 @@ def _layer(row: Mapping[str, Any], index: int) -> LayerSpec:
     known = {f.name for f in fields(LayerSpec)}
     unknown = set(row) - known
     if unknown:
-        raise ConfigError(f"layer {index}: unknown key {sorted(unknown)[0]!r}, expected one of {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"layer {index}: unknown key {sorted(unknown)[0]!r}, expected one of {', '.join(sorted(known))}"
+        )
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-    return LayerSpec(**{"name": f"layer{index}", **values})
+    named: dict[str, Any] = {"name": f"layer{index}", **values}
+    return LayerSpec(**named)

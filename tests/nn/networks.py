@@ -48,5 +48,7 @@ def small_network(seed: int = 0, *, trained: bool = True) -> Network:
 
 def small_model(seed: int = 0, *, threshold: float = 0.5) -> Model:
     """A model of random weights: its boxes mean nothing, but they are many and repeatable."""
-    head = HeadSpec(priors=((4.0, 4.0),), parameters=len(CONTINUUM), position_scale=1.4, size_clip=(-1.0, 1.0))
+    head = HeadSpec(
+        priors=((4.0, 4.0),), parameters=len(CONTINUUM), position_scale=1.4, size_clip=(-1.0, 1.0)
+    )
     return Model(small_network(seed), head, Normalization(), CONTINUUM, threshold=threshold, name="small")

@@ -1,4 +1,4 @@
-"""Layers with global context: pools, dense layers and output activations, forward and backward through a network."""
+"""Pools, dense layers and output activations, forward and backward through a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from skadetect.nn.spec import LayerSpec, NetworkSpec
 
 LAYERS = [
     {"kind": "conv", "name": "c", "features": 4, "extent": [3, 3, 3], "slope": 0.2},
-    {"kind": "pool", "name": "p", "pool": "average", "extent": [1, 2, 2], "stride": [1, 2, 2], "padding": [0, 0, 0]},
+    {
+        "kind": "pool",
+        "name": "p",
+        "pool": "average",
+        "extent": [1, 2, 2],
+        "stride": [1, 2, 2],
+        "padding": [0, 0, 0],
+    },
     {"kind": "leaky", "name": "l", "slope": 0.3},
     {"kind": "global_pool", "name": "g", "pool": "max"},
     {"kind": "dense", "name": "d", "features": 3, "slope": 0.1},
@@ -38,7 +45,9 @@ def test_gradients_equal_finite_differences(last: str) -> None:
             network.parameters[name] = value + sign * 1e-6 * direction
             ends.append((network.forward_train(x, reference, seed=3)[0] * weights).sum())
         network.parameters[name] = value
-        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx((grads[name] * direction).sum(), rel=1e-4, abs=1e-8)
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(
+            (grads[name] * direction).sum(), rel=1e-4, abs=1e-8
+        )
 
 
 def test_initial_filters_keep_the_variance() -> None:

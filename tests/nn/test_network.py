@@ -29,7 +29,9 @@ def test_cpu_equals_reference_forward_and_backward() -> None:
     np.testing.assert_allclose(scored, scored_ref, atol=2e-5)
     assert grads.keys() == grads_ref.keys() == small_network().parameters.keys()
     for name in grads:
-        np.testing.assert_allclose(grads[name], grads_ref[name], atol=2e-4 * np.abs(grads_ref[name]).max(), rtol=1e-3)
+        np.testing.assert_allclose(
+            grads[name], grads_ref[name], atol=2e-4 * np.abs(grads_ref[name]).max(), rtol=1e-3
+        )
     for name in state:
         np.testing.assert_allclose(state[name], state_ref[name], atol=1e-5)
 
@@ -37,7 +39,10 @@ def test_cpu_equals_reference_forward_and_backward() -> None:
 def test_gradient_equals_pytorch() -> None:
     torch = pytest.importorskip("torch")
     spec = NetworkSpec.from_dict(
-        {"input_features": 3, "layers": [conv("a", 4, 3, 2), conv("b", 4, 3), {"kind": "add", "name": "s", "source": "a"}]}
+        {
+            "input_features": 3,
+            "layers": [conv("a", 4, 3, 2), conv("b", 4, 3), {"kind": "add", "name": "s", "source": "a"}],
+        }
     )
     network = Network.initialise(spec, np.random.default_rng(0))
     x, grad = _input(2, 8, 3), np.random.default_rng(4).normal(size=(2, 1, 4, 4, 4)).astype(np.float32)
@@ -76,7 +81,9 @@ def test_running_statistics_approach_the_batch() -> None:
     del y
     spec = small_spec()
     bare = NetworkSpec(spec.input_features, spec.layers[:5])
-    without = Network(bare, {k: v for k, v in network.parameters.items() if not k.startswith("out")}, network.state)
+    without = Network(
+        bare, {k: v for k, v in network.parameters.items() if not k.startswith("out")}, network.state
+    )
     trained, _ = without.forward_train(x, cpu)
     np.testing.assert_allclose(without.forward(x, cpu), trained, atol=0.05)
 
@@ -101,10 +108,16 @@ def test_an_addition_is_fused_only_where_its_branch_is_not_needed_again() -> Non
         {"kind": "add", "name": "s", "source": "a"},
         {"kind": "add", "name": "t", "source": "b"},
     ]
-    network = Network.initialise(NetworkSpec.from_dict({"input_features": 5, "layers": layers}), np.random.default_rng(0))
+    network = Network.initialise(
+        NetworkSpec.from_dict({"input_features": 5, "layers": layers}), np.random.default_rng(0)
+    )
     x = _input(1, 6)
-    parts = Network.initialise(NetworkSpec.from_dict({"input_features": 5, "layers": layers[:2]}), np.random.default_rng(0))
-    first = Network(NetworkSpec(5, parts.spec.layers[:1]), _only(parts.parameters, "a"), _only(parts.state, "a"))
+    parts = Network.initialise(
+        NetworkSpec.from_dict({"input_features": 5, "layers": layers[:2]}), np.random.default_rng(0)
+    )
+    first = Network(
+        NetworkSpec(5, parts.spec.layers[:1]), _only(parts.parameters, "a"), _only(parts.state, "a")
+    )
     a, b = first.forward(x, cpu), parts.forward(x, cpu)
     np.testing.assert_allclose(network.forward(x, cpu), a + 2 * b, atol=1e-5)
 
@@ -114,7 +127,9 @@ def test_wrong_input_and_missing_arrays_are_named() -> None:
     with pytest.raises(ModelError, match=r"shape \(1, 1, 8, 8, 2\)"):
         network.forward(np.zeros((1, 1, 8, 8, 2), np.float32), cpu)
     with pytest.raises(ModelError, match=r"'a.filters' is absent"):
-        network.with_parameters({k: v for k, v in network.parameters.items() if k != "a.filters"}, network.state)
+        network.with_parameters(
+            {k: v for k, v in network.parameters.items() if k != "a.filters"}, network.state
+        )
 
 
 def _only(table: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

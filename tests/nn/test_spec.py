@@ -18,7 +18,9 @@ def test_dictionary_and_back_is_identity() -> None:
 
 
 def test_stride_halo_and_arithmetic_by_hand() -> None:
-    spec = NetworkSpec.from_dict({"input_features": 2, "layers": [conv("a", 3, 5, 2), conv("b", 4, 3, 2), conv("c", 4, 3)]})
+    spec = NetworkSpec.from_dict(
+        {"input_features": 2, "layers": [conv("a", 3, 5, 2), conv("b", 4, 3, 2), conv("c", 4, 3)]}
+    )
     assert spec.stride == (1, 4, 4)
     # 5/2 reaches 2 pixels, 3/2 then 1 cell of 2, 3 then 1 cell of 4: 8, a multiple of the stride
     assert spec.halo == (0, 8, 8)

@@ -19,14 +19,29 @@ class Backend(Protocol):
     """The operations that `skadetect.nn.network` calls; shapes and meanings are those of `reference`."""
 
     def conv_forward(
-        self, x: Array, filters: Array, bias: Array | None, *, stride: Axes, padding: Axes, groups: int = 1,
-        slope: float = 1.0, residual: Array | None = None,
+        self,
+        x: Array,
+        filters: Array,
+        bias: Array | None,
+        *,
+        stride: Axes,
+        padding: Axes,
+        groups: int = 1,
+        slope: float = 1.0,
+        residual: Array | None = None,
     ) -> Array:
         """leaky(x * filters + bias) + residual; filters are (kz, ky, kx, inputs / groups, outputs)."""
         ...
 
     def conv_backward(
-        self, x: Array, filters: Array, grad: Array, *, stride: Axes, padding: Axes, groups: int = 1,
+        self,
+        x: Array,
+        filters: Array,
+        grad: Array,
+        *,
+        stride: Axes,
+        padding: Axes,
+        groups: int = 1,
         need_input: bool = True,
     ) -> tuple[Array | None, Array, Array]:
         """Gradients of a linear convolution with respect to input, filters and bias."""
@@ -35,11 +50,19 @@ class Backend(Protocol):
     def batch_norm_forward(
         self, x: Array, gamma: Array, beta: Array, *, epsilon: float, slope: float
     ) -> tuple[Array, Array, Array]:
-        """leaky(gamma * (x - mean) / sqrt(var + epsilon) + beta) with the batch's own mean and variance, both returned."""
+        """leaky(gamma * (x - mean) / sqrt(var + epsilon) + beta), and the batch's mean and variance."""
         ...
 
     def batch_norm_backward(
-        self, x: Array, grad: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, epsilon: float,
+        self,
+        x: Array,
+        grad: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        variance: Array,
+        *,
+        epsilon: float,
         slope: float,
     ) -> tuple[Array, Array, Array]:
         """Gradients with respect to x, gamma and beta."""
@@ -68,8 +91,15 @@ class Backend(Protocol):
         ...
 
     def pool_backward(
-        self, grad: Array, argmax: npt.NDArray[np.int32] | None, *, kind: str, input_shape: tuple[int, ...],
-        extent: Axes, stride: Axes, padding: Axes,
+        self,
+        grad: Array,
+        argmax: npt.NDArray[np.int32] | None,
+        *,
+        kind: str,
+        input_shape: tuple[int, ...],
+        extent: Axes,
+        stride: Axes,
+        padding: Axes,
     ) -> Array:
         """Gradient with respect to the pool's input."""
         ...
@@ -93,7 +123,7 @@ class Backend(Protocol):
         ...
 
     def dropout_forward(self, x: Array, rate: float, *, seed: int) -> Array:
-        """Zero a fraction `rate` of the values, the rest scaled by 1 / (1 - rate); the mask follows from the seed."""
+        """Zero a fraction `rate`, scale the rest by 1 / (1 - rate); the mask follows from the seed."""
         ...
 
     def dropout_backward(self, grad: Array, rate: float, *, seed: int) -> Array:

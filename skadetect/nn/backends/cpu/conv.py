@@ -1,4 +1,4 @@
-"""Convolution on the CPU: blocks of output pixels, gathered and multiplied with BLAS while they are in cache.
+"""Convolution on the CPU: blocks of output pixels, gathered and multiplied with BLAS while in cache.
 
 A block's neighbourhoods (pixels x taps) take at most `BLOCK_BYTES`, so no buffer outgrows the second-level cache.
 """
@@ -20,8 +20,15 @@ PARTIAL_BYTES = 64 * 1024 * 1024
 
 
 def conv_forward(
-    x: Array, filters: Array, bias: Array | None, *, stride: Axes, padding: Axes, groups: int = 1,
-    slope: float = 1.0, residual: Array | None = None,
+    x: Array,
+    filters: Array,
+    bias: Array | None,
+    *,
+    stride: Axes,
+    padding: Axes,
+    groups: int = 1,
+    slope: float = 1.0,
+    residual: Array | None = None,
 ) -> Array:
     """See `skadetect.nn.backends.base.Backend.conv_forward`."""
     if groups > 1:
@@ -35,14 +42,21 @@ def conv_forward(
     extra = np.empty((0, y.shape[-1]), np.float32) if residual is None else residual.reshape(rows, -1)
     geometry = _geometry(x.shape, filters.shape, y.shape, stride, padding)
     block = _block(columns)
-    # A buffer serves many blocks: fresh memory for each would cost more in page faults than the product itself.
+    # A buffer serves many blocks: fresh memory for each would cost more in page faults than the product.
     shape = (block, min(-(-rows // block), 4 * nb.get_num_threads()))
     _forward(x.reshape(-1), matrix, offsets, np.float32(slope), extra, y.reshape(rows, -1), geometry, shape)
     return y
 
 
 def conv_backward(
-    x: Array, filters: Array, grad: Array, *, stride: Axes, padding: Axes, groups: int = 1, need_input: bool = True
+    x: Array,
+    filters: Array,
+    grad: Array,
+    *,
+    stride: Axes,
+    padding: Axes,
+    groups: int = 1,
+    need_input: bool = True,
 ) -> tuple[Array | None, Array, Array]:
     """See `skadetect.nn.backends.base.Backend.conv_backward`."""
     if groups > 1:
@@ -52,7 +66,9 @@ def conv_backward(
     return dx, dfilters, dbias
 
 
-def output_shape(shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes) -> tuple[int, ...]:
+def output_shape(
+    shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes
+) -> tuple[int, ...]:
     """Shape of a convolution's output from those of its input and filters."""
     sizes = [(shape[1 + a] + 2 * padding[a] - filters[a]) // stride[a] + 1 for a in range(3)]
     return (shape[0], *sizes, filters[-1])
@@ -81,7 +97,11 @@ def _grouped_backward(
     width = grad.shape[-1] // groups
     results = [
         conv_backward(
-            a, f, np.ascontiguousarray(grad[..., g * width : (g + 1) * width]), stride=stride, padding=padding,
+            a,
+            f,
+            np.ascontiguousarray(grad[..., g * width : (g + 1) * width]),
+            stride=stride,
+            padding=padding,
             need_input=need_input,
         )
         for g, (a, f) in enumerate(_by_group(x, filters, groups))
@@ -90,7 +110,9 @@ def _grouped_backward(
     return dx, np.concatenate([r[1] for r in results], axis=-1), np.concatenate([r[2] for r in results])
 
 
-def _filter_gradient(x: Array, filters: Array, grad: Array, stride: Axes, padding: Axes) -> tuple[Array, Array]:
+def _filter_gradient(
+    x: Array, filters: Array, grad: Array, stride: Axes, padding: Axes
+) -> tuple[Array, Array]:
     outputs = grad.shape[-1]
     columns = filters.size // outputs
     rows = grad.size // outputs
@@ -202,7 +224,9 @@ def _epilogue(y: Any, bias: Any, slope: float, residual: Any, start: int) -> Non
 
 
 @nb.njit(**PARALLEL)
-def _forward(x: Any, matrix: Any, bias: Any, slope: float, residual: Any, y: Any, geometry: Any, shape: Any) -> None:
+def _forward(
+    x: Any, matrix: Any, bias: Any, slope: float, residual: Any, y: Any, geometry: Any, shape: Any
+) -> None:
     rows, taps = y.shape[0], matrix.shape[0]
     block, parts = shape
     blocks = (rows + block - 1) // block

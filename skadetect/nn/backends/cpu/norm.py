@@ -31,7 +31,15 @@ def batch_norm_forward(
 
 
 def batch_norm_backward(
-    x: Array, grad: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, epsilon: float, slope: float
+    x: Array,
+    grad: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    variance: Array,
+    *,
+    epsilon: float,
+    slope: float,
 ) -> tuple[Array, Array, Array]:
     """See `skadetect.nn.backends.base.Backend.batch_norm_backward`."""
     features = x.shape[-1]
@@ -44,7 +52,14 @@ def batch_norm_backward(
     dbeta, dgamma = sums.sum(axis=0)
     dx = np.empty_like(x)
     means = np.stack([dbeta, dgamma]).astype(np.float32) / np.float32(len(rows))
-    _gradient(rows, slopes, np.stack([scale, shift, mean, inverse]), means, np.float32(slope), dx.reshape(-1, features))
+    _gradient(
+        rows,
+        slopes,
+        np.stack([scale, shift, mean, inverse]),
+        means,
+        np.float32(slope),
+        dx.reshape(-1, features),
+    )
     return dx, dgamma.astype(np.float32), dbeta.astype(np.float32)
 
 
@@ -118,7 +133,7 @@ def _gradient_sums(
 
 @nb.njit(**PARALLEL)
 def _gradient(x: Any, grad: Any, coefficients: Any, means: Any, slope: float, dx: Any) -> None:
-    """dx = scale (g - <g> - xhat <g xhat>), Ioffe & Szegedy (2015)."""
+    """Gradient scale (g - <g> - xhat <g xhat>), Ioffe & Szegedy (2015)."""
     scale, shift, mean, inverse = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
     for row in nb.prange(x.shape[0]):
         for f in range(x.shape[1]):
