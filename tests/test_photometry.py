@@ -1,0 +1,101 @@
+"""Measurements on pixels against Gaussians whose truth is known."""
+
+import numpy as np
+import pytest
+
+from skadetect.beams import PixelBeam, convolve
+from skadetect.photometry import aperture_flux, measure, moments
+
+SHAPE = (64, 72)
+
+
+def _gaussian(position, *, peak=1.0, bmaj=3.0, bmin=3.0, theta=0.0, shape=SHAPE):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    dy, dx = y - position[0], x - position[1]
+    along, across = dx * np.cos(theta) + dy * np.sin(theta), -dx * np.sin(theta) + dy * np.cos(theta)
+    return (peak * np.exp(-4 * np.log(2) * ((along / bmaj) ** 2 + (across / bmin) ** 2))).astype(np.float32)
+
+
+def _flat(value, shape=SHAPE):
+    return np.full(shape, value, np.float32)
+
+
+@pytest.mark.parametrize("fwhm", [2.3, 3.0, 6.0])
+def test_peak_of_a_round_gaussian_is_exact_wherever_it_lies_in_its_pixel(fwhm):
+    for dy, dx in [(0.0, 0.0), (0.5, 0.5), (-0.37, 0.21), (0.49, -0.49)]:
+        position = np.array([[30 + dy, 35 + dx]])
+        image = _gaussian(position[0], peak=7.0, bmaj=fwhm, bmin=fwhm) + 2.0
+        found = measure(image, _flat(2.0), _flat(0.5), position)
+        assert found.peak[0] == pytest.approx(7.0, rel=1e-4)
+        assert (found.local_rms[0], found.background[0], found.blank[0]) == (0.5, 2.0, False)
+
+
+def test_maps_are_read_at_the_nearest_pixel():
+    level, rms = np.arange(SHAPE[0] * SHAPE[1], dtype=np.float32).reshape(SHAPE), _flat(1.0)
+    rms[10, 20] = 3.0
+    found = measure(level + 1.0, level, rms, np.array([[10.4, 19.6], [10.6, 20.0]]))
+    np.testing.assert_array_equal(found.local_rms, [3.0, 1.0])
+    np.testing.assert_array_equal(found.background, [level[10, 20], level[11, 20]])
+
+
+def test_blank_pixels_and_borders_are_noted_and_do_not_spoil_the_peak():
+    image = _gaussian((30.2, 35.1), peak=5.0)
+    image[30, 36] = image[50, 50] = np.nan
+    image[10:14, 10:14] = np.nan
+    where = np.array([[30.2, 35.1], [50.0, 53.0], [50.0, 54.0], [1.0, 40.0], [11.5, 11.5], [-9.0, 500.0]])
+    found = measure(image, _flat(0.0), _flat(1.0), where)
+    np.testing.assert_array_equal(found.blank, [True, True, False, True, True, True])
+    assert found.peak[0] == pytest.approx(5.0, rel=0.05)
+    assert np.isnan(found.peak[4]) and np.isfinite(np.delete(found.peak, 4)).all()
+
+
+def test_no_positions_give_empty_columns():
+    found = measure(_flat(0.0), _flat(0.0), _flat(1.0), np.empty((0, 2)))
+    assert found.peak.shape == found.blank.shape == (0,)
+
+
+def test_peaks_in_beam_correlated_noise_pull_as_a_unit_gaussian():
+    rng = np.random.default_rng(5)
+    size, step, fwhm, snr = 512, 16, 4.0, 15.0
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
+    beam = np.exp(-((np.pi * fwhm * frequency) ** 2) / (4 * np.log(2)))
+    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(size, size))) * beam, s=(size, size))
+    image = noise / noise.std()
+    grid = np.arange(step, size - step, step)
+    where = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2) + rng.uniform(
+        -0.5, 0.5, (len(grid) ** 2, 2)
+    )
+    for y, x in where:
+        lo = int(y) - 7, int(x) - 7
+        stamp = _gaussian((y - lo[0], x - lo[1]), peak=snr, bmaj=fwhm, bmin=fwhm, shape=(15, 15))
+        image[lo[0] : lo[0] + 15, lo[1] : lo[1] + 15] += stamp
+    flat = np.zeros((size, size), np.float32)
+    pulls = measure(image.astype(np.float32), flat, flat + 1, where).peak - snr
+    assert abs(pulls.mean()) < 0.2
+    assert 0.9 < pulls.std() < 1.1
+
+
+def test_aperture_holds_the_flux_of_a_source_in_beams():
+    beam = PixelBeam(4.0, 3.0, 0.4)
+    image = _gaussian((31.3, 35.8), peak=2.0, bmaj=4.0, bmin=3.0, theta=0.4) + 1.0
+    flux = aperture_flux(image, _flat(1.0), np.array([[31.3, 35.8]]), radius=12.0, beam_area=beam.area)
+    assert flux[0] == pytest.approx(2.0, rel=2e-3)
+
+
+def test_aperture_area_is_that_of_the_circle():
+    area = aperture_flux(_flat(1.0), _flat(0.0), np.array([[31.3, 35.8]]), radius=9.0, beam_area=1.0)
+    assert area[0] == pytest.approx(np.pi * 81, rel=5e-3)
+
+
+def test_moments_undo_their_weight():
+    truth = convolve([5.0, 0.0, 3.0], [1.0, 0.0, 2.5], [0.5, 0.0, -1.2], PixelBeam(3.5, 3.0, 0.9))
+    for bmaj, bmin, theta in zip(*truth):
+        image = _gaussian((30.4, 35.7), bmaj=bmaj, bmin=bmin, theta=theta)
+        found = moments(image, _flat(0.0), np.array([[30.0, 36.0]]), fwhm=5.0)[0]
+        np.testing.assert_allclose(found[:4], [30.4, 35.7, bmaj, bmin], rtol=2e-3)
+        assert np.cos(2 * (found[4] - theta)) > 0.9999
+
+
+def test_moments_of_a_hole_are_unknown():
+    found = moments(-_gaussian((30.0, 36.0)), _flat(0.0), np.array([[30.0, 36.0]]), fwhm=5.0)
+    assert np.isnan(found).all()
