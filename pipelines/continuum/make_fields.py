@@ -1,0 +1,59 @@
+"""Simulate the fields that the model `continuum` learns from and is validated on: make_fields.py FOLDER [GROUP...].
+
+Groups: sdc1 (SDC1's telescope, moderately varied), telescopes (any telescope), validation (held out). A field that is
+there already is left alone, so a stopped run goes on. Seeds 900001 to 900005 are for tests and are never used here.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from skadetect.simulate import ContinuumOptions, random_telescope, simulate_continuum
+
+SDC1_SEEDS = range(1, 41)
+TELESCOPE_SEEDS = range(101, 125)
+VALIDATION_SEEDS = range(501, 504)
+TELESCOPE_VALIDATION_SEEDS = range(601, 603)
+
+
+def sdc1_like(seed: int) -> ContinuumOptions:
+    """SDC1's map at another place in the primary beam, a little deeper or shallower, a little richer or poorer."""
+    rng = np.random.default_rng([seed, 1])
+    return ContinuumOptions(
+        size=2048,
+        seed=seed,
+        offset_east=float(rng.uniform(0.22, 0.9)),
+        offset_north=float(rng.uniform(-0.7, 0.7)),
+        flux_scale=float(np.exp(rng.normal(0.0, 0.15))),
+        density=float(np.exp(rng.normal(0.0, 0.12))),
+        counts_slope=float(rng.normal(0.0, 0.04)),
+        angular_scale=float(np.exp(rng.normal(0.0, 0.08))),
+        sidelobe_level=float(rng.choice([0.0, 3e-4])),
+    )
+
+
+def make(folder: Path, options: ContinuumOptions) -> None:
+    """Simulate one field unless it is there."""
+    if not (folder / "truth.txt").exists():
+        print(simulate_continuum(folder, options=options), flush=True)
+
+
+def main(folder: Path, groups: set[str]) -> None:
+    """Simulate the fields of the groups."""
+    if "validation" in groups:
+        for seed in VALIDATION_SEEDS:
+            make(folder / f"validation_{seed}", ContinuumOptions(size=1024, seed=seed))
+    if "sdc1" in groups:
+        for seed in SDC1_SEEDS:
+            make(folder / f"sdc1_{seed:03d}", sdc1_like(seed))
+    if "telescopes" in groups:
+        for seed in TELESCOPE_SEEDS:
+            make(folder / f"telescope_{seed}", random_telescope(seed, size=1536))
+    if "validation" in groups:
+        for seed in TELESCOPE_VALIDATION_SEEDS:
+            make(folder / f"telescope_validation_{seed}", random_telescope(seed, size=1024))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), set(sys.argv[2:]) or {"sdc1", "telescopes", "validation"})

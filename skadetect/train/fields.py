@@ -1,0 +1,204 @@
+"""Training fields: an image as signal to noise, held in memory, with its true sources in the same pixels."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skadetect.background import Background, estimate_background
+from skadetect.beams import PixelBeam
+from skadetect.errors import ConfigError
+from skadetect.image import Image, open_image
+from skadetect.normalize import Normalization
+from skadetect.resample import match_sampling
+from skadetect.train.sources import Sources
+from skadetect.train.truth import attenuate, place, primary_beam_at, read_truth
+
+Path_ = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class FieldFiles:
+    """Where one field's files are; `primary_beam` is None for an image without one."""
+
+    image: Path
+    truth: Path
+    primary_beam: Path | None = None
+
+
+@dataclass(frozen=True)
+class FieldGroup:
+    """Fields that are drawn from with one weight.
+
+    Attributes
+    ----------
+    folders : tuple of str
+        Folders or glob patterns of folders, relative to the configuration's folder.
+    image, truth, primary_beam : str
+        Names of the files in each folder; a primary beam that is not there is taken as 1.
+    weight : float
+        Share of the patches that come from this group, relative to the other groups.
+    """
+
+    folders: tuple[str, ...]
+    image: str = "image.fits"
+    truth: str = "truth.txt"
+    primary_beam: str = "primary_beam.fits"
+    weight: float = 1.0
+
+    def files(self, base: Path) -> list[FieldFiles]:
+        """The fields of the group in a fixed order.
+
+        Raises
+        ------
+        ConfigError
+            If no folder holds both an image and a truth.
+        """
+        folders = sorted(
+            {Path(name) for pattern in self.folders for name in glob.glob(str(base / pattern))}
+        )
+        found = [folder for folder in folders if (folder / self.image).exists() and (folder / self.truth).exists()]
+        if not found:
+            raise ConfigError(f"no folder of {list(self.folders)} holds '{self.image}' and '{self.truth}'")
+        return [self._in(folder) for folder in found]
+
+    def _in(self, folder: Path) -> FieldFiles:
+        """The files of one folder."""
+        beam = folder / self.primary_beam
+        return FieldFiles(folder / self.image, folder / self.truth, beam if beam.is_file() else None)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """An image, resampled if need be, with its background and signal-to-noise map (z, y, x) float32."""
+
+    image: Image
+    background: Background
+    snr: np.ndarray
+
+    def rms_at(self, position: np.ndarray) -> np.ndarray:
+        """Local rms, in the image's unit, at array-order pixel positions (n, 2)."""
+        _, rms = self.background.at((0, 0, 0), self.image.shape)
+        row, column = _nearest(position, self.image.shape)
+        return rms[0, row, column].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What patches are drawn from.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    snr : numpy.ndarray, (z, y, x), float32
+        (pixel - background) / local rms, blank pixels 0.
+    beam : PixelBeam
+        In the map's pixels.
+    sources : Sources
+        In the map's pixels.
+    """
+
+    name: str
+    snr: np.ndarray
+    beam: PixelBeam
+    sources: Sources
+
+
+def observe(image: Path_, normalization: Normalization) -> Observation:
+    """Open an image and bring it to the sampling and the signal to noise that a network sees.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be read.
+    """
+    seen = match_sampling(open_image(image), normalization.fwhm_range)
+    background = estimate_background(seen)
+    whole = (0, 0, 0), seen.shape
+    return Observation(seen, background, normalization.snr(seen.read(*whole), *background.at(*whole)))
+
+
+def load_field(
+    image: Path_,
+    truth: Path_,
+    *,
+    primary_beam: Path_ | None = None,
+    normalization: Normalization | None = None,
+    min_snr: float = 1.0,
+) -> Field:
+    """Read a field into memory.
+
+    Parameters
+    ----------
+    image : path
+        FITS image.
+    truth : path
+        Catalogue as `read_truth` takes it.
+    primary_beam : path, optional
+        FITS image of the response that the true fluxes must be multiplied by.
+    normalization : Normalization, optional
+        Gives the range of beam sizes and the signal to noise.
+    min_snr : float
+        Sources that are expected to peak lower are left out.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    seen = observe(image, normalization or Normalization())
+    table = read_truth(truth)
+    sources = place(table, seen.image.wcs, pixel_scale=seen.image.pixel_scale)
+    gain = 1.0 if primary_beam is None else primary_beam_at(primary_beam, table.ra, table.dec)
+    rms, beam = seen.rms_at(sources.position), seen.image.pixel_beam
+    sources = attenuate(sources, table, gain=np.asarray(gain), rms=rms, beam=beam)
+    return Field(str(image), seen.snr, beam, sources.take(_usable(sources, seen.snr, min_snr)))
+
+
+def load_fields(
+    groups: Sequence[FieldGroup], base: Path, *, normalization: Normalization, min_snr: float
+) -> tuple[list[Field], np.ndarray]:
+    """Read the fields of all groups, and the probability of each to be drawn: by group weight, then by area.
+
+    Raises
+    ------
+    ConfigError
+        If a group is empty.
+    InputError
+        If a file cannot be read.
+    """
+    fields: list[Field] = []
+    weights: list[float] = []
+    for group in groups:
+        some = [
+            load_field(f.image, f.truth, primary_beam=f.primary_beam, normalization=normalization, min_snr=min_snr)
+            for f in group.files(base)
+        ]
+        area = sum(field.snr.size for field in some)
+        weights += [group.weight * field.snr.size / area for field in some]
+        fields += some
+    return fields, np.asarray(weights) / np.sum(weights)
+
+
+def _usable(sources: Sources, snr: np.ndarray, min_snr: float) -> np.ndarray:
+    """Which sources lie on pixels with data and are bright enough to matter."""
+    height, width = snr.shape[-2:]
+    y, x = sources.position[:, 0], sources.position[:, 1]
+    inside = (y > -0.5) & (y < height - 0.5) & (x > -0.5) & (x < width - 0.5)
+    row, column = _nearest(sources.position, snr.shape)
+    # a blank pixel is exactly zero, a measured one all but never
+    return np.asarray(inside & (sources.peak_snr > min_snr) & (snr[0, row, column] != 0.0))
+
+
+def _nearest(position: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the pixel of each position, held within the image."""
+    safe = np.nan_to_num(position)
+    row = np.clip(np.rint(safe[:, -2]).astype(int), 0, shape[-2] - 1)
+    column = np.clip(np.rint(safe[:, -1]).astype(int), 0, shape[-1] - 1)
+    return row, column

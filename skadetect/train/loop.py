@@ -1,0 +1,308 @@
+"""The training loop: batches in, weights out, with checkpoints, curves and validation on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from skadetect.config import options_to_mapping
+from skadetect.errors import ConfigError, ModelError, OutputError
+from skadetect.nn.backends.base import Backend
+from skadetect.nn.backends.select import get_backend
+from skadetect.nn.loss import LossTerms, yolo_loss
+from skadetect.nn.model import Model
+from skadetect.nn.network import Network
+from skadetect.train.augment import Patch
+from skadetect.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from skadetect.train.fields import load_fields
+from skadetect.train.optimizers import OptimizerState, WeightAverage, clip_gradients, optimizer_step
+from skadetect.train.options import TrainOptions, read_options
+from skadetect.train.record import Record, plot_curves
+from skadetect.train.sampling import PatchSampler
+from skadetect.train.schedule import learning_rate
+from skadetect.train.targets import batch_targets, patch_targets
+from skadetect.train.validate import HeldOut, Metrics, load_held_out, validate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainState:
+    """All that changes while training: what a checkpoint holds."""
+
+    network: Network
+    average: WeightAverage
+    optimizer: OptimizerState = field(default_factory=OptimizerState)
+    step: int = 0
+    best: float = -np.inf
+    targets_seen: int = 0
+    metrics: Metrics | None = None
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training left: the model after the last step, the one that validated best, and its metrics."""
+
+    last: Path
+    best: Path
+    metrics: Metrics | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What does not change while training."""
+
+    options: TrainOptions
+    out: Path
+    backend: Backend
+    sampler: PatchSampler
+    held: Sequence[HeldOut]
+    losses: Record
+    validation: Record
+
+
+def train(config: str | os.PathLike[str] | TrainOptions, *, resume: bool = True, progress: bool = True) -> TrainResult:
+    """Train a network.
+
+    Parameters
+    ----------
+    config : path or TrainOptions
+        TOML file or its contents; relative paths start from the file's folder, or from the current one.
+    resume : bool
+        Go on from the checkpoint in the output folder if there is one; the result is then the same, bit for bit, as
+        that of an uninterrupted training.
+    progress : bool
+        Show a progress bar with the losses.
+
+    Returns
+    -------
+    TrainResult
+        Files last.safetensors and best.safetensors of the output folder; beside them losses.csv, validation.csv and
+        curves.png.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong or does not fit the checkpoint.
+    InputError
+        If a field cannot be read.
+    ModelError
+        If the loss stops being a number.
+    OutputError
+        If the output folder cannot be written.
+    """
+    options, base = (config, Path()) if isinstance(config, TrainOptions) else read_options(config)
+    training = _prepare(options, base)
+    state = _restore(training) if resume and _checkpoint(training).exists() else _start(options)
+    _run(training, state, progress=progress)
+    model = _model(training, state)
+    if not (training.out / "best.safetensors").exists():
+        model.save(training.out / "best.safetensors")
+    return TrainResult(model.save(training.out / "last.safetensors"), training.out / "best.safetensors", state.metrics)
+
+
+def train_step(
+    state: TrainState, patches: Sequence[Patch], options: TrainOptions, *, backend: Backend
+) -> tuple[LossTerms, dict[str, float]]:
+    """Make one step on a batch, changing `state` in place.
+
+    Parameters
+    ----------
+    state : TrainState
+        Network, optimiser and average.
+    patches : sequence of Patch
+        Augmented.
+    options : TrainOptions
+        The training's settings.
+    backend : Backend
+        Where the network runs.
+
+    Returns
+    -------
+    LossTerms
+        Losses of the batch.
+    dict of str to float
+        "rate" and "gradient" (the norm before clipping).
+    """
+    stride, head, network = options.head.stride, options.head, state.network
+    features = np.stack([options.normalization.apply(patch.snr, patch.beam) for patch in patches])
+    targets = batch_targets([patch_targets(p, options.specs, stride=stride, options=options.selection) for p in patches])
+    outputs, tape = network.forward_train(features, backend, seed=state.step)
+    startup = state.step < options.loss.association.startup_steps
+    terms, gradient = yolo_loss(outputs, targets, head, options.loss, startup=startup, seed=state.step)
+    gradients = network.backward(tape, gradient, backend)
+    norm = clip_gradients(gradients, options.optimizer.clip)
+    if not np.isfinite(terms.total) or not np.isfinite(norm):
+        raise ModelError(
+            f"loss {terms.total} and gradient norm {norm} at step {state.step}: expected finite numbers; "
+            "try a lower optimizer.learning_rate"
+        )
+    peak = options.optimizer.learning_rate
+    rate = learning_rate(state.step, steps=options.steps, peak=peak, options=options.schedule)
+    optimizer_step(network.parameters, gradients, state.optimizer, rate=rate, options=options.optimizer)
+    if options.optimizer.average > 0.0:
+        state.average.update({**network.parameters, **network.state})
+    state.step += 1
+    state.targets_seen += len(targets.weight)
+    return terms, {"rate": rate, "gradient": norm}
+
+
+def averaged(state: TrainState) -> Network:
+    """The network with its averaged weights, or as it is if none are kept."""
+    values = state.average.value()
+    network = state.network
+    parameters = {name: values.get(name, array) for name, array in network.parameters.items()}
+    return network.with_parameters(parameters, {name: values.get(name, array) for name, array in network.state.items()})
+
+
+def _prepare(options: TrainOptions, base: Path) -> Training:
+    """Read the fields and make the output folder."""
+    out = base / options.out
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"output folder '{out}' cannot be made: {error}") from error
+    # noise and flux jitter can lift a source a little: keep some below the limit
+    lowest = 0.8 * options.selection.lowest
+    training_fields, weights = load_fields(
+        options.fields, base, normalization=options.normalization, min_snr=lowest
+    )
+    logger.info("%d fields, %d sources", len(training_fields), sum(len(f.sources) for f in training_fields))
+    held = load_held_out(options.validation, base, normalization=options.normalization)
+    sampler = PatchSampler(training_fields, weights, options.sampling, seed=options.seed)
+    records = Record(out / "losses.csv"), Record(out / "validation.csv")
+    return Training(options, out, get_backend(options.backend), sampler, held, *records)
+
+
+def _start(options: TrainOptions) -> TrainState:
+    """A new network, or a copy of an existing model's."""
+    spec = options.network_spec
+    if not options.initial:
+        network = Network.initialise(spec, np.random.default_rng(options.seed))
+    else:
+        network = Model.load(options.initial).network
+        if network.spec != spec:
+            raise ConfigError(f"initial model '{options.initial}' has other layers than [network]")
+    return TrainState(network, WeightAverage(options.optimizer.average))
+
+
+def _run(training: Training, state: TrainState, *, progress: bool) -> None:
+    """All remaining steps."""
+    options = training.options
+    bar = tqdm(total=options.steps, initial=state.step, disable=not progress, unit="step", smoothing=0.05)
+    with bar:
+        for patches in training.sampler.batches(state.step, options.steps):
+            begun = time.perf_counter()
+            terms, numbers = train_step(state, patches, options, backend=training.backend)
+            parts = _loss_row(terms)
+            training.losses.add(state.step, **parts, **numbers, seconds=time.perf_counter() - begun)
+            if state.step % 10 == 0 and progress:
+                recent = training.losses.rows[-50:]
+                bar.set_postfix({name[:5]: f"{np.mean([r[name] for r in recent]):.3f}" for name in parts})
+            bar.update()
+            if _due(state.step, options.validation.every, options.steps) and training.held:
+                _validate(training, state, bar)
+            if _due(state.step, options.checkpoint_every, options.steps):
+                _save(training, state)
+
+
+def _due(step: int, every: int, steps: int) -> bool:
+    """Whether something done every so many steps, and at the end, is to be done."""
+    return step == steps or (every > 0 and step % every == 0)
+
+
+def _loss_row(terms: LossTerms) -> dict[str, float]:
+    """The losses by name."""
+    return {f.name: float(getattr(terms, f.name)) for f in fields(terms)}
+
+
+def _validate(training: Training, state: TrainState, bar: Any) -> None:
+    """Validate the averaged network and keep it if it is the best so far."""
+    state.metrics = metrics = validate(_model(training, state), training.held, training.options.validation, backend=training.backend)
+    training.validation.add(state.step, **asdict(metrics))
+    bar.write(f"step {state.step}: " + " ".join(f"{k} {v:.4g}" for k, v in asdict(metrics).items()))
+    if metrics.merit > state.best:
+        state.best = metrics.merit
+        _model(training, state).save(training.out / "best.safetensors")
+
+
+def _model(training: Training, state: TrainState) -> Model:
+    """The averaged network as a model with its provenance."""
+    options, metrics = training.options, state.metrics
+    provenance = {
+        "description": options.description,
+        "steps": state.step,
+        "patches": state.step * options.sampling.batch,
+        "targets": state.targets_seen,
+        "fields": [Path(one.name).parent.name for one in training.sampler.fields],
+        "options": options_to_mapping(options),
+        "validation": {} if metrics is None else asdict(metrics),
+    }
+    return Model(
+        network=averaged(state),
+        head=options.head,
+        normalization=options.normalization,
+        parameters=options.specs,
+        threshold=0.5 if metrics is None else metrics.threshold,
+        name=options.name,
+        metadata=provenance,
+    )
+
+
+def _checkpoint(training: Training) -> Path:
+    """The checkpoint's path."""
+    return training.out / "checkpoint.safetensors"
+
+
+def _save(training: Training, state: TrainState) -> None:
+    """Write curves and checkpoint; the checkpoint last, because it says how far the others count."""
+    training.losses.save()
+    training.validation.save()
+    names = [name for name in training.losses.rows[-1] if name not in ("step", "rate", "gradient", "seconds", "n_matched")]
+    plot_curves(training.out / "curves.png", training.losses, training.validation, names=names)
+    arrays = {
+        "parameters": dict(state.network.parameters),
+        "state": dict(state.network.state),
+        "first": state.optimizer.first,
+        "second": state.optimizer.second,
+        "average": state.average.sums,
+    }
+    numbers = {
+        "optimizer_step": state.optimizer.step,
+        "average_count": state.average.count,
+        "targets_seen": state.targets_seen,
+        "best": None if np.isinf(state.best) else state.best,
+        "metrics": None if state.metrics is None else asdict(state.metrics),
+        "network": training.options.network_spec.to_dict(),
+    }
+    save_checkpoint(_checkpoint(training), Checkpoint(state.step, arrays, numbers))
+
+
+def _restore(training: Training) -> TrainState:
+    """The state of the checkpoint, and the curves up to it."""
+    options = training.options
+    saved = load_checkpoint(_checkpoint(training))
+    if saved.numbers["network"] != options.network_spec.to_dict():
+        raise ConfigError(
+            f"checkpoint '{_checkpoint(training)}' has other layers than [network]; restart or use another folder"
+        )
+    training.losses.restore(saved.step)
+    training.validation.restore(saved.step)
+    numbers, arrays = saved.numbers, saved.arrays
+    return TrainState(
+        network=Network(options.network_spec, arrays["parameters"], arrays["state"]),
+        average=WeightAverage(options.optimizer.average, numbers["average_count"], arrays["average"]),
+        optimizer=OptimizerState(numbers["optimizer_step"], arrays["first"], arrays["second"]),
+        step=saved.step,
+        best=-np.inf if numbers["best"] is None else numbers["best"],
+        targets_seen=numbers["targets_seen"],
+        metrics=None if numbers["metrics"] is None else Metrics(**numbers["metrics"]),
+    )

@@ -1,0 +1,123 @@
+"""All settings of a training as one record, read from TOML."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skadetect.config import load_toml, options_from_mapping
+from skadetect.errors import ConfigError
+from skadetect.nn.head import HeadSpec
+from skadetect.nn.loss import LossOptions
+from skadetect.nn.spec import NetworkSpec
+from skadetect.normalize import Normalization
+from skadetect.parameters import CONTINUUM, ParameterSpec
+from skadetect.train.fields import FieldGroup
+from skadetect.train.optimizers import OptimizerOptions
+from skadetect.train.sampling import SamplingOptions
+from skadetect.train.schedule import ScheduleOptions
+from skadetect.train.targets import SelectionOptions
+from skadetect.train.validate import ValidationOptions
+
+PARAMETERS: dict[str, tuple[ParameterSpec, ...]] = {"continuum": CONTINUUM, "none": ()}
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """A whole training.
+
+    Attributes
+    ----------
+    network : dict
+        The layers, as `NetworkSpec.from_dict` reads them.
+    head : HeadSpec
+        Boxes; `parameters` must be the number of quantities that `parameters` below names.
+    fields : tuple of FieldGroup
+        Where patches come from.
+    name, description : str
+        Of the model.
+    out : str
+        Folder of the results, relative to the configuration's folder.
+    steps : int
+        Optimiser steps in all.
+    seed : int
+        Of the weights, the patches and the association.
+    checkpoint_every : int
+        Steps between checkpoints.
+    initial : str
+        Model to start from (a name or file) instead of random weights; empty for none.
+    parameters : str
+        The quantities to regress: "continuum" or "none".
+    backend : str
+        "cpu" or "reference".
+    normalization, loss, optimizer, schedule, sampling, selection, validation
+        Options of each part.
+    """
+
+    network: dict[str, Any]
+    head: HeadSpec
+    fields: tuple[FieldGroup, ...]
+    name: str = "model"
+    description: str = ""
+    out: str = "run"
+    steps: int = 10000
+    seed: int = 0
+    checkpoint_every: int = 200
+    initial: str = ""
+    parameters: str = "continuum"
+    backend: str = "cpu"
+    normalization: Normalization = field(default_factory=Normalization)
+    loss: LossOptions = field(default_factory=LossOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    selection: SelectionOptions = field(default_factory=SelectionOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
+
+    def __post_init__(self) -> None:
+        if self.parameters not in PARAMETERS:
+            raise ConfigError(f"parameters is '{self.parameters}', expected one of {', '.join(PARAMETERS)}")
+        if self.head.parameters != len(self.specs):
+            raise ConfigError(
+                f"head.parameters is {self.head.parameters}, expected {len(self.specs)} for '{self.parameters}'"
+            )
+        if self.steps < 1 or self.checkpoint_every < 1 or not 0 <= self.seed < 2**63:
+            raise ConfigError("steps and checkpoint_every must be at least 1 and seed at least 0")
+        spec = self.network_spec
+        if spec.stride != self.head.stride:
+            raise ConfigError(f"the network's stride is {spec.stride}, the head's {self.head.stride}")
+        if any(self.sampling.patch % step for step in self.head.stride):
+            raise ConfigError(f"a patch of {self.sampling.patch} is no multiple of the stride {self.head.stride}")
+
+    @property
+    def specs(self) -> tuple[ParameterSpec, ...]:
+        """The regressed quantities."""
+        return PARAMETERS[self.parameters]
+
+    @property
+    def network_spec(self) -> NetworkSpec:
+        """The layers."""
+        return NetworkSpec.from_dict(self.network)
+
+
+def read_options(path: str | os.PathLike[str]) -> tuple[TrainOptions, Path]:
+    """Read a training's TOML file.
+
+    Returns
+    -------
+    TrainOptions
+        The settings.
+    Path
+        The folder that its relative paths start from.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or a key or value is wrong.
+    """
+    path = Path(path)
+    return options_from_mapping(TrainOptions, load_toml(path), where=path.name), path.parent
+
+

@@ -1,0 +1,116 @@
+"""Batches of augmented patches, each a function of the seed and the step alone, made ahead by worker threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skadetect.errors import ConfigError
+from skadetect.train.augment import AugmentOptions, Patch, augment
+from skadetect.train.fields import Field
+
+# A patch with more blank pixels than this is drawn again, so often at most.
+BLANK_SHARE, REDRAWS = 0.5, 8
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How patches are drawn.
+
+    Attributes
+    ----------
+    patch : int
+        Side of a patch, pixels; a multiple of the network's stride.
+    batch : int
+        Patches a step.
+    workers : int
+        Threads that make batches ahead; 0 makes each when it is asked for.
+    augment : AugmentOptions
+        What is done to each patch.
+    """
+
+    patch: int = 192
+    batch: int = 8
+    workers: int = 1
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+
+    def __post_init__(self) -> None:
+        if self.patch < 1 or self.batch < 1 or self.workers < 0:
+            raise ConfigError(f"sampling is {self}, expected patch and batch of at least 1 and workers of at least 0")
+
+
+class PatchSampler:
+    """Draws patches from fields.
+
+    Parameters
+    ----------
+    fields : sequence of Field
+        Where to draw from.
+    weights : numpy.ndarray, (n,)
+        Probability of each field.
+    options : SamplingOptions
+        How.
+    seed : int
+        Batch k depends on this and k alone, so that a resumed training sees what the interrupted one would have.
+
+    Raises
+    ------
+    ConfigError
+        If a field is smaller than a patch.
+    """
+
+    def __init__(self, fields: Sequence[Field], weights: np.ndarray, options: SamplingOptions, *, seed: int) -> None:
+        self.fields = list(fields)
+        self.options = options
+        self.seed = seed
+        self._cumulative = np.cumsum(np.asarray(weights, np.float64) / np.sum(weights))
+        for one in self.fields:
+            if min(one.snr.shape[-2:]) < options.patch:
+                raise ConfigError(f"field '{one.name}' of {one.snr.shape} is smaller than a patch of {options.patch}")
+
+    def batch(self, step: int) -> list[Patch]:
+        """The augmented patches of one step."""
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+        return [augment(self._draw(rng), rng, self.options.augment) for _ in range(self.options.batch)]
+
+    def batches(self, first: int, last: int) -> Iterator[list[Patch]]:
+        """The batches of the steps first <= step < last, in order, some made ahead by the workers."""
+        if self.options.workers == 0:
+            yield from map(self.batch, range(first, last))
+            return
+        ahead = 2 * self.options.workers
+        waiting: deque[Future[list[Patch]]] = deque()
+        pool = ThreadPoolExecutor(self.options.workers, thread_name_prefix="patches")
+        try:
+            for step in range(first, last):
+                waiting.append(pool.submit(self.batch, step))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _draw(self, rng: np.random.Generator) -> Patch:
+        """A patch from a random place of a random field."""
+        index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.fields) - 1)
+        patch = self._cut(self.fields[index], rng)
+        for _ in range(REDRAWS):
+            if np.count_nonzero(patch.snr) >= BLANK_SHARE * patch.snr.size:
+                break
+            patch = self._cut(self.fields[index], rng)
+        return patch
+
+    def _cut(self, one: Field, rng: np.random.Generator) -> Patch:
+        """A random square of one field with the sources in it."""
+        side = self.options.patch
+        height, width = one.snr.shape[-2:]
+        y, x = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
+        position = one.sources.position - np.array([0.0] * (one.sources.position.shape[1] - 2) + [y, x])
+        inside = (position[:, -2:] >= -0.5).all(axis=1) & (position[:, -2:] < side - 0.5).all(axis=1)
+        sources = one.sources.with_(position=position).take(inside)
+        return Patch(one.snr[:, y : y + side, x : x + side], one.beam, sources)
