@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from inspect import Signature, signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,16 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 
+# modules that are called like the function of their name: skadetect.detect(image), skadetect.train(config)
+_VERBS = ("detect", "train")
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name from its module on first use (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _VERBS:
+        return import_module(f"{__name__}.{name}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
@@ -66,16 +73,29 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})
 
 
-class _Package(ModuleType):
-    """Keeps ``skadetect.detect`` and ``skadetect.train`` the functions of those names.
+class _Verb(ModuleType):
+    """A module that can be called; the import system puts it where the function of its name would be."""
 
-    The import system binds a submodule as an attribute of its package when it is first imported, which would
-    replace a function of the same name by its module, depending on what was imported before.
-    """
+    @property
+    def _function(self) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+    @property
+    def __signature__(self) -> Signature:
+        return signature(self._function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    """Makes the verbs callable as soon as the import system binds them."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
+        if name in _VERBS and isinstance(value, ModuleType):
+            value.__class__ = _Verb
+        super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -22,7 +22,7 @@ def test_every_public_name_exists_and_is_documented(name: str) -> None:
     value = getattr(skadetect, name)
     assert value is not None
     if name != "__version__":
-        assert value.__name__ == name
+        assert value.__name__.rpartition(".")[2] == name
         assert (value.__doc__ or "").strip()
 
 
@@ -34,10 +34,21 @@ def test_import_is_light_and_names_are_listed() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", ["detect", "train"])
-def test_a_function_stays_a_function_after_its_module_is_imported(name: str) -> None:
-    code = f"import skadetect, skadetect.{name}; assert callable(skadetect.{name}), skadetect.{name}"
+@pytest.mark.parametrize("first", ["import skadetect", "import skadetect.detect, skadetect.train"])
+def test_verbs_are_functions_and_modules_whatever_is_imported_first(first: str) -> None:
+    code = f"""{first}
+import inspect
+for verb, argument in [(skadetect.detect, "image"), (skadetect.train, "config")]:
+    assert list(inspect.signature(verb).parameters)[0] == argument, verb
+import skadetect.train.loop as loop
+assert skadetect.train.loop is loop
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_calling_a_verb_calls_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skadetect.train.loop.train", lambda *args, **kwargs: (args, kwargs))
+    assert skadetect.train("a.toml", resume=False) == (("a.toml",), {"resume": False})
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
