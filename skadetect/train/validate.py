@@ -209,4 +209,4 @@ def _challenge(
         total[:, some] += sums[:, index[some]]
     best = int(np.argmax(total[0]))
     score, n_det, n_match, attributes = total[:, best]
-    return float(grid[best]), (float(score), n_match / max(n_det, 1.0), attributes / max(n_match, 1.0))
+    return float(grid[best]), (float(score), float(n_match / max(n_det, 1.0)), float(attributes / max(n_match, 1.0)))
