@@ -103,7 +103,7 @@ def draw_field(options: ContinuumOptions) -> Field:
     sky *= attenuation
     image = observe(sky, instrument, response_loss=options.response_loss, zero_spacing=options.zero_spacing)
     del sky
-    _add_artefacts(image, sources, attenuation, instrument=instrument, options=options, rng=rngs[3])
+    _add_sidelobes(image, sources, attenuation, instrument=instrument, options=options, rng=rngs[3])
     image += _draw_noise(image.shape, options, instrument, rngs[2])
     if options.primary_beam_corrected:
         image /= np.where(attenuation > _PRIMARY_BEAM_LIMIT, attenuation, np.float32(np.nan))
@@ -159,7 +159,7 @@ def _draw_noise(
     return noise
 
 
-def _add_artefacts(
+def _add_sidelobes(
     image: Image,
     sources: Sources,
     attenuation: Image,
