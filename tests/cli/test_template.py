@@ -9,7 +9,6 @@ import pytest
 
 from skadetect.cli.template import toml_template
 from skadetect.config import field_types, options_from_mapping
-
 from skadetect.simulate import ContinuumOptions
 from skadetect.train.options import TrainOptions
 
