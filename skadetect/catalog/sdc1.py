@@ -168,7 +168,6 @@ def _parse(path: Path, skip: int, names: list[str]) -> pd.DataFrame:
             header=None,
             index_col=False,
             low_memory=False,
-            float_precision="round_trip",
         )
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
