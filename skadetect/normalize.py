@@ -175,7 +175,7 @@ def _features(
                 out[i, j, kinds.size + k] = constants[k]
 
 
-# Through exp and log, to 2e-7 of the value or of 1: a few nanoseconds, of which libm takes five times as many.
+# Through exp and log, to 2e-7 of the value or of 1: a few nanoseconds, a fifth of what libm takes.
 @numba.njit(inline="always", **JIT)
 def _tanh(value: np.float32) -> np.float32:
     """Hyperbolic tangent; at 10 it is 1 in single precision."""
