@@ -1,4 +1,4 @@
-"""The documentation says what is true: links lead somewhere, commands and flags exist, no column is left out."""
+"""The documentation says what is true: links lead somewhere, commands and flags exist, columns are complete."""
 
 from __future__ import annotations
 
