@@ -1,0 +1,198 @@
+"""From detections in pixels to a catalogue on the sky: decode, convolve, locate, attach errors and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Column, QTable
+from numpy.typing import NDArray
+
+from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
+from skadetect.beams import convolve
+from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.flags import Flag, beside_bright, blended
+from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
+from skadetect.catalog.schema import COLUMNS, ColumnSpec, column_unit
+from skadetect.catalog.uncertainty import GaussianErrors, gaussian_errors
+from skadetect.detections import Detections
+from skadetect.image import Image
+from skadetect.parameters import ParameterSpec, decode
+
+Columns = dict[str, NDArray[Any]]
+
+#: Ratio to the floor of an intrinsic axis below which it is only an upper limit.
+_AT_FLOOR = 1.02
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Decoded sources: fluxes in image unit times beam, FWHM axes in pixels, angles in radians."""
+
+    int_flux: NDArray[np.float64]
+    intrinsic: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    convolved: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    at_floor: NDArray[np.bool_] = field(repr=False)
+
+
+def build_catalog(
+    detections: Detections,
+    image: Image,
+    model: ModelInfo,
+    options: CatalogOptions | None = None,
+    *,
+    meta: Mapping[str, Any] | None = None,
+) -> Catalog:
+    """Catalogue of the detections in an image.
+
+    Parameters
+    ----------
+    detections : Detections
+        Positions and boxes in pixels of `image`, measured: peak, local_rms and background in its unit.
+    image : Image
+        As it was opened, not resampled.
+    model : ModelInfo
+        What made the detections; its parameters decode theirs.
+    options : CatalogOptions, optional
+        How rows are named and flagged.
+    meta : mapping of str to value, optional
+        More provenance; overrides the entries of the same name.
+
+    Returns
+    -------
+    Catalog
+        Brightest peak first, equal peaks by position.
+    """
+    options = options or CatalogOptions()
+    rows = _brightest_first(detections)
+    shapes = _decoded(rows, image, model.parameters)
+    snr = _signal_to_noise(rows)
+    bmaj, bmin, _ = shapes.convolved
+    errors = gaussian_errors(
+        snr, bmaj, bmin, beam=image.pixel_beam, int_flux=shapes.int_flux, peak=np.nan_to_num(rows.peak)
+    )
+    columns = _sky_columns(rows, shapes, image, options.prefix) | _pixel_columns(rows, shapes, snr)
+    columns |= _error_columns(errors, columns, image)
+    _calibrate(columns, model.metadata.get("error_calibration", {}))
+    columns["flags"] = _flags(rows, shapes, errors, image, options)
+    table = QTable([_typed(columns[spec.name], spec, image.unit) for spec in COLUMNS])
+    table.meta.update(provenance(image, model, options) | dict(meta or {}))
+    return Catalog(table)
+
+
+def _brightest_first(rows: Detections) -> Detections:
+    keys = (*rows.position.T, -np.nan_to_num(rows.peak, nan=-np.inf))
+    return rows.take(np.lexsort(keys))
+
+
+def _decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> _Shapes:
+    fwhm = image.pixel_beam.fwhm
+    values = decode(specs, rows.parameters, anchor=rows.anchor, beam_fwhm=fwhm)
+    zeros = np.zeros(len(rows))
+    first, second = values.get("bmaj", zeros), values.get("bmin", zeros)
+    major, minor = np.maximum(first, second), np.minimum(first, second)
+    theta = values.get("theta", zeros)
+    floors = [spec.floor for spec in specs if spec.column in ("bmaj", "bmin")]
+    return _Shapes(
+        # a model without fluxes still has peaks, and a point's flux is its peak
+        int_flux=values["int_flux"] * rows.local_rms if "int_flux" in values else rows.peak,
+        intrinsic=(major, minor, theta),
+        convolved=convolve(major, minor, theta, image.pixel_beam),
+        at_floor=minor <= _AT_FLOOR * max(floors, default=0.0) * fwhm,
+    )
+
+
+def _signal_to_noise(rows: Detections) -> NDArray[np.float64]:
+    noisy = rows.local_rms > 0
+    return np.divide(rows.peak, rows.local_rms, out=np.zeros(len(rows)), where=noisy)
+
+
+def _sky_columns(rows: Detections, shapes: _Shapes, image: Image, prefix: str) -> Columns:
+    y, x = rows.position[:, -2], rows.position[:, -1]
+    ra, dec = pixel_to_sky(image.wcs, x, y)
+    columns: Columns = {"ra": ra, "dec": dec, "name": iau_name(prefix, ra, dec)}
+    for suffix, (bmaj, bmin, theta) in (("", shapes.convolved), ("_deconv", shapes.intrinsic)):
+        columns[f"bmaj{suffix}"] = bmaj * image.pixel_scale
+        columns[f"bmin{suffix}"] = bmin * image.pixel_scale
+        columns[f"pa{suffix}"] = theta_to_pa(image.wcs, x, y, theta)
+    return columns
+
+
+def _pixel_columns(rows: Detections, shapes: _Shapes, snr: NDArray[np.float64]) -> Columns:
+    (y_min, x_min), (y_max, x_max) = rows.boxes[:, 0, -2:].T, rows.boxes[:, 1, -2:].T
+    return {
+        "source_id": np.arange(1, len(rows) + 1),
+        "x": rows.position[:, -1],
+        "y": rows.position[:, -2],
+        "peak_flux": rows.peak,
+        "int_flux": shapes.int_flux,
+        "local_rms": rows.local_rms,
+        "local_background": rows.background,
+        "snr": snr,
+        "score": rows.score,
+        "x_min": x_min,
+        "x_max": x_max,
+        "y_min": y_min,
+        "y_max": y_max,
+    }
+
+
+def _error_columns(errors: GaussianErrors, columns: Columns, image: Image) -> Columns:
+    scale = image.pixel_scale
+    sin, cos = np.sin(np.radians(columns["pa"])), np.cos(np.radians(columns["pa"]))
+    return {
+        "e_ra": scale * np.hypot(errors.major * sin, errors.minor * cos),
+        "e_dec": scale * np.hypot(errors.major * cos, errors.minor * sin),
+        "e_peak_flux": errors.peak,
+        "e_int_flux": errors.int_flux,
+        "e_bmaj": scale * errors.bmaj,
+        "e_bmin": scale * errors.bmin,
+        "e_pa": np.degrees(errors.theta),
+    }
+
+
+def _calibrate(columns: Columns, calibration: Mapping[str, Sequence[float]]) -> None:
+    """Widen errors in place as the model's validation asks for; see `ModelInfo`."""
+    for name, (factor, floor) in calibration.items():
+        value: Any = columns[name.removeprefix("e_")]
+        if name in ("e_ra", "e_dec"):
+            value = columns["bmaj"]
+        if name == "e_pa":
+            value = np.degrees(1.0)
+        columns[name] = np.hypot(factor * columns[name], floor * value)
+
+
+def _flags(
+    rows: Detections, shapes: _Shapes, errors: GaussianErrors, image: Image, options: CatalogOptions
+) -> NDArray[np.int32]:
+    bmaj, bmin, _ = shapes.convolved
+    beam = image.pixel_beam
+    areas = bmaj * bmin / (beam.bmaj * beam.bmin)
+    area_errors = areas * np.hypot(errors.bmaj / bmaj, errors.bmin / bmin)
+    bright = _signal_to_noise(rows) >= options.artefact_snr
+    radius, ratio = options.artefact_radius * beam.fwhm, options.artefact_ratio
+    marks = {
+        Flag.RESOLVED: areas - 1.0 > options.resolved_sigma * area_errors,
+        Flag.BLENDED: blended(rows.boxes),
+        Flag.ARTEFACT: beside_bright(rows.position, rows.peak, bright=bright, radius=radius, ratio=ratio),
+        Flag.SIZE_LIMIT: shapes.at_floor,
+        Flag.NO_PEAK: ~(rows.peak > 0),
+    }
+    flags = rows.flags.copy()
+    for bit, mark in marks.items():
+        flags[mark] |= bit.value
+    return flags
+
+
+def _typed(values: NDArray[Any], spec: ColumnSpec, image_unit: u.UnitBase) -> Column | u.Quantity:
+    """A column of the schema's type, with its unit, description and UCD."""
+    unit = column_unit(spec, image_unit)
+    typed = np.asarray(values, spec.dtype)
+    column = Column(typed) if unit is None else u.Quantity(typed, unit, dtype=typed.dtype)
+    column.info.name = spec.name
+    column.info.description = spec.description
+    column.info.meta = {"ucd": spec.ucd}
+    return column

@@ -1,0 +1,21 @@
+"""A catalogue's table without Quantities: what writers of files want."""
+
+from __future__ import annotations
+
+from astropy.table import Column, QTable, Table
+
+
+def plain_table(table: QTable) -> Table:
+    """The same columns as plain `Column`s with unit, description and UCD, and the same meta."""
+    columns = []
+    for name in table.colnames:
+        column, info = table[name], table[name].info
+        values = getattr(column, "value", column)
+        meta = {"unit": info.unit, "description": info.description, "meta": dict(info.meta or {})}
+        columns.append(Column(values, name, **meta))
+    return Table(columns, meta=dict(table.meta), copy=False)
+
+
+def unit_text(column: Column, style: str) -> str:
+    """Unit of a column in the spelling of a standard ("fits", "vounit"); empty where there is none."""
+    return "" if column.unit is None else column.unit.to_string(style)

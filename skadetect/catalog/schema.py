@@ -1,0 +1,99 @@
+"""The columns and keywords of a catalogue: one table each, from which every format is written."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from astropy import units as u
+
+from skadetect.catalog.flags import flag_summary
+
+PEAK_UNIT, FLUX_UNIT = "image unit", "image unit times beam"
+
+
+class ColumnSpec(NamedTuple):
+    """One column: name, unit (Astropy's spelling or one of the two above), UCD, NumPy type and meaning."""
+
+    name: str
+    unit: str
+    ucd: str
+    dtype: str
+    description: str
+
+
+COLUMNS: tuple[ColumnSpec, ...] = tuple(
+    ColumnSpec(*row)
+    for row in (
+        ("source_id", "", "meta.id;meta.main", "i8", "number of the row, from 1, by falling peak"),
+        ("name", "", "meta.id", "U", "IAU name: position truncated, not rounded"),
+        ("ra", "deg", "pos.eq.ra;meta.main", "f8", "right ascension"),
+        ("dec", "deg", "pos.eq.dec;meta.main", "f8", "declination"),
+        ("e_ra", "arcsec", "stat.error;pos.eq.ra", "f4", "error of the right ascension, on the sky"),
+        ("e_dec", "arcsec", "stat.error;pos.eq.dec", "f4", "error of the declination"),
+        ("x", "pix", "pos.cartesian.x", "f8", "position along the first FITS axis, 0-based"),
+        ("y", "pix", "pos.cartesian.y", "f8", "position along the second FITS axis, 0-based"),
+        ("peak_flux", PEAK_UNIT, "phot.flux.density;stat.max", "f8", "peak above the background"),
+        ("e_peak_flux", PEAK_UNIT, "stat.error;phot.flux.density", "f4", "error of peak_flux"),
+        ("int_flux", FLUX_UNIT, "phot.flux.density", "f8", "integrated flux"),
+        ("e_int_flux", FLUX_UNIT, "stat.error;phot.flux.density", "f4", "error of int_flux"),
+        ("bmaj", "arcsec", "phys.angSize.smajAxis", "f4", "major FWHM as seen through the beam"),
+        ("bmin", "arcsec", "phys.angSize.sminAxis", "f4", "minor FWHM as seen through the beam"),
+        ("pa", "deg", "pos.posAng", "f4", "position angle of bmaj, north through east"),
+        ("e_bmaj", "arcsec", "stat.error;phys.angSize.smajAxis", "f4", "error of bmaj"),
+        ("e_bmin", "arcsec", "stat.error;phys.angSize.sminAxis", "f4", "error of bmin"),
+        ("e_pa", "deg", "stat.error;pos.posAng", "f4", "error of pa"),
+        ("bmaj_deconv", "arcsec", "phys.angSize.smajAxis", "f4", "major FWHM, beam removed"),
+        ("bmin_deconv", "arcsec", "phys.angSize.sminAxis", "f4", "minor FWHM, beam removed"),
+        ("pa_deconv", "deg", "pos.posAng", "f4", "position angle of bmaj_deconv, north through east"),
+        ("local_rms", PEAK_UNIT, "stat.stdev;phot.flux.density", "f8", "noise at the source"),
+        ("local_background", PEAK_UNIT, "instr.background", "f8", "background at the source"),
+        ("snr", "", "stat.snr", "f4", "peak_flux over local_rms"),
+        ("score", "", "stat.likelihood", "f4", "the network's confidence that this is a source, 0 to 1"),
+        ("flags", "", "meta.code.qual", "i4", flag_summary()),
+        ("x_min", "pix", "pos.cartesian.x;stat.min", "f4", "low x of the detection box, 0-based"),
+        ("x_max", "pix", "pos.cartesian.x;stat.max", "f4", "high x of the detection box, 0-based"),
+        ("y_min", "pix", "pos.cartesian.y;stat.min", "f4", "low y of the detection box, 0-based"),
+        ("y_max", "pix", "pos.cartesian.y;stat.max", "f4", "high y of the detection box, 0-based"),
+    )
+)
+
+
+class KeywordSpec(NamedTuple):
+    """One entry of the table's meta; the name is also the FITS keyword, so it has at most eight letters."""
+
+    name: str
+    description: str
+
+
+KEYWORDS: tuple[KeywordSpec, ...] = tuple(
+    KeywordSpec(*row)
+    for row in (
+        ("creator", "program and version"),
+        ("date", "when the catalogue was made, UTC"),
+        ("image", "name of the image"),
+        ("bunit", "unit of the image as measured"),
+        ("freq", "frequency [Hz]"),
+        ("bmaj", "beam, major FWHM [deg]"),
+        ("bmin", "beam, minor FWHM [deg]"),
+        ("bpa", "beam, position angle [deg]"),
+        ("radesys", "frame of ra and dec"),
+        ("model", "name of the model"),
+        ("modelsha", "SHA-256 of the model"),
+        ("thresh", "least score"),
+        ("repairs", "what was mended in the header"),
+        ("options", "options of the run, JSON"),
+        ("versions", "libraries"),
+    )
+)
+
+
+def column_unit(spec: ColumnSpec, image_unit: u.UnitBase) -> u.UnitBase | None:
+    """Unit of a column in a catalogue of an image in `image_unit`; None where the column has no unit.
+
+    Jy/beam gives Jy for integrated fluxes, K gives K beam.
+    """
+    if spec.unit == PEAK_UNIT:
+        return image_unit
+    if spec.unit == FLUX_UNIT:
+        return image_unit * u.beam
+    return u.Unit(spec.unit) if spec.unit else None

@@ -1,0 +1,84 @@
+"""The brightest rows of a catalogue as text, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy import units as u
+
+from skadetect.catalog.flags import flag_names
+
+if TYPE_CHECKING:
+    from skadetect.catalog.catalog import Catalog
+
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+
+
+def brightest(catalog: Catalog, n: int = 10) -> str:
+    """Table of the sources with the highest peaks.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Of one image.
+    n : int
+        Rows at most.
+
+    Returns
+    -------
+    str
+        Lines of text; one that says so if there are no sources.
+    """
+    shown = min(n, len(catalog))
+    if not shown:
+        return "no sources"
+    rows = catalog.table[np.argsort(-catalog.table["peak_flux"].value, kind="stable")[:shown]]
+    scale, prefix = _prefix(float(np.nanmedian(rows["peak_flux"].value)))
+    unit = rows["peak_flux"].unit
+    peak_unit = f"{prefix}Jy/beam" if unit == u.Jy / u.beam else f"{prefix}{unit}"
+    header = (
+        "name",
+        "ra [deg]",
+        "dec [deg]",
+        f"peak [{peak_unit}]",
+        f"flux [{prefix}{rows['int_flux'].unit}]",
+    )
+    header += ('bmaj x bmin ["]', "pa [deg]", "snr", "score", "flags")
+    lines = [header, *(_cells(row, scale) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
+
+
+def _cells(row: object, scale: float) -> tuple[str, ...]:
+    def number(name: str) -> float:
+        return float(getattr(row[name], "value", row[name]))  # type: ignore[index]
+
+    return (
+        str(row["name"]),  # type: ignore[index]
+        f"{number('ra'):.5f}",
+        f"{number('dec'):+.5f}",
+        f"{number('peak_flux') / scale:.4g}",
+        f"{number('int_flux') / scale:.4g}",
+        f"{number('bmaj'):.2f} x {number('bmin'):.2f}",
+        f"{number('pa'):.0f}",
+        f"{number('snr'):.1f}",
+        f"{number('score'):.3f}",
+        " ".join(flag_names(int(number("flags")))),
+    )
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
+    """Text to the left (the first and last column), numbers to the right."""
+    last = len(cells) - 1
+    return [
+        cell.ljust(w) if i in (0, last) else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths))
+    ]
+
+
+def _prefix(value: float) -> tuple[float, str]:
+    """The SI prefix in which a value has one to three digits before the point."""
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale:
+            return scale, prefix
+    return _PREFIXES[-1] if value else _PREFIXES[0]
