@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+# OpenMP's threads would spin between two kernels; on a machine with other work that takes the time of both.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Reassociation and contraction vectorise sums; NaN and infinity keep their meaning, because blank pixels are NaN.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
