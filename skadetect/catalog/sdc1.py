@@ -9,13 +9,13 @@ preamble lines. The reader finds the first data row by itself, because the publi
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from skadetect.errors import InputError, OutputError
+from skadetect.catalog.atomic import atomic_path
+from skadetect.errors import InputError
 
 #: The twelve columns in order. Positions in degrees, flux in Jy (integrated, corrected for the primary beam),
 #: axes in arcsec, pa in degrees clockwise from due west, size 1 (largest angular size), 2 (Gaussian FWHM) or
@@ -92,27 +92,18 @@ def write_sdc1(table: pd.DataFrame, path: str | os.PathLike[str], *, header: boo
     InputError
         A column is missing.
     OutputError
-        The file cannot be written.
+        The file cannot be written; a file of that name is replaced.
     """
     missing = [name for name in SDC1_COLUMNS if name not in table.columns]
     if missing:
         raise InputError(
             f"SDC1 catalogue lacks the columns {', '.join(missing)}; expected {' '.join(SDC1_COLUMNS)}"
         )
-    path = Path(path)
     formats = " ".join(_FORMATS[name] for name in SDC1_COLUMNS)
     values = table[list(SDC1_COLUMNS)].to_numpy(dtype=np.float64)
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as handle:
-            np.savetxt(
-                handle, values, fmt=formats, header=" ".join(SDC1_COLUMNS) if header else "", comments=""
-            )
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write the catalogue ({error.strerror})") from error
+    head = " ".join(SDC1_COLUMNS) if header else ""
+    with atomic_path(path, overwrite=True) as temporary:
+        np.savetxt(temporary, values, fmt=formats, header=head, comments="")
 
 
 def check_sdc1(table: pd.DataFrame) -> list[str]:

@@ -1,8 +1,8 @@
 """The peers of the quality benchmark: PyBDSF and sep, run on an image and exported to SDC1 rows.
 
-A raw table has one row a source: ra, dec (deg), flux (Jy, apparent), bmaj, bmin (arcsec FWHM, deconvolved),
-pa (deg, north through east). Raw tables are kept on disk, because finding the sources is slow and exporting
-them is not.
+A raw table has one row a source: ra, dec (deg), flux (Jy, apparent), bmaj, bmin (arcsec FWHM,
+deconvolved), pa (deg, north through east). Raw tables are kept on disk, because finding the sources is
+slow and exporting them is not.
 """
 
 from __future__ import annotations

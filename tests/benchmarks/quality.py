@@ -1,8 +1,9 @@
 """The quality bar: skadetect against PyBDSF and sep by the official SDC1 score, same images, same export.
 
-Each folder holds image.fits, primary_beam.fits and truth.txt, as `skadetect simulate continuum` writes them;
---cutout names the folder of the real SDC1 piece. The peers are tuned on the truth, image by image:
-thresholds, Gaussians or sources, kinds of flux, minimum sizes. skadetect runs as shipped, nothing is tuned.
+Each folder holds image.fits, primary_beam.fits and truth.txt, as `skadetect simulate continuum` writes
+them; --cutout names the folder of the real SDC1 piece. The peers are tuned on the truth, image by image:
+thresholds, Gaussians or sources, kinds of flux, minimum sizes. skadetect runs as shipped, nothing is
+tuned.
 
 The official scorer excludes a training box (RA -0.6723..0, Dec -29.94..-29.4061). The real cut-out lies
 inside it (RA -0.353..-0.319, Dec -29.687..-29.660), so it is scored with train=True; simulated fields lie
@@ -91,10 +92,10 @@ def run_skadetect(case: Case, out: Path, model: str, threshold: float | None) ->
     from skadetect.detect import detect
 
     start = time.perf_counter()
-    catalog = detect(case.image, model=model, threshold=threshold, primary_beam=str(case.primary_beam))
+    catalog = detect(case.image, model=model, threshold=threshold)
     wall = time.perf_counter() - start
     path = out / case.name / "skadetect.txt"
-    catalog.write(path, format="sdc1", overwrite=True)
+    catalog.write(path, format="sdc1", overwrite=True, primary_beam=case.primary_beam)
     return f"{wall:.1f} s", score_sdc1(path, case.truth)
 
 

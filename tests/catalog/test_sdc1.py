@@ -115,7 +115,7 @@ def test_writing_needs_the_columns_and_the_folder(tmp_path):
     table = pd.DataFrame({name: [1.0] for name in SDC1_COLUMNS})
     with pytest.raises(InputError, match="lacks the columns flux"):
         write_sdc1(table.drop(columns="flux"), tmp_path / "a.txt")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_sdc1(table, tmp_path / "absent" / "a.txt")
     assert not list(tmp_path.iterdir())
 
