@@ -163,7 +163,7 @@ class Detector:
         detections, network_seconds = detect_tiles(job, options)
         kept = _to_original(merge(detections, self.model), view)
         extra = {
-            "threshold": threshold,
+            "thresh": threshold,
             "network_seconds": round(network_seconds, 3),
             "wall_seconds": round(time.perf_counter() - started, 3),
         }

@@ -1,4 +1,4 @@
-"""The documentation says what is true: links lead somewhere, commands and flags exist, columns are complete."""
+"""The documentation says what is true: links lead somewhere, commands, flags and columns are right."""
 
 from __future__ import annotations
 

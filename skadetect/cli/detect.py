@@ -181,7 +181,7 @@ def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
     if not quiet:
         click.echo(_summary(job, catalog, time.perf_counter() - start), err=True)
     if output.brightest:
-        from skadetect.plot import brightest
+        from skadetect.catalog.summary import brightest
 
         click.echo(brightest(catalog, output.brightest))
 
