@@ -33,7 +33,7 @@ def write_image(path: Path, size: int, density: float) -> None:
     field = path.parent / "field"
     simulate_continuum(field, options=ContinuumOptions(size=FIELD, seed=900_101, density=density))
     plane, header = fits.getdata(field / "image.fits", header=True)
-    plane = np.squeeze(plane).astype(">f4")
+    plane = np.squeeze(plane)
     header["NAXIS1"] = header["NAXIS2"] = size
     pair = np.concatenate([plane, plane[:, ::-1]], axis=1)
     strip = np.tile(pair, -(-size // (2 * FIELD)))[:, :size]
@@ -41,7 +41,7 @@ def write_image(path: Path, size: int, density: float) -> None:
         handle.write(header.tostring().encode("ascii"))
         for row in range(0, size, FIELD):
             rows = strip[:: 1 if row // FIELD % 2 == 0 else -1][: size - row]
-            handle.write(np.ascontiguousarray(rows).tobytes())
+            handle.write(np.ascontiguousarray(rows, dtype=">f4").tobytes())
         handle.write(b"\0" * (-handle.tell() % 2880))
 
 
