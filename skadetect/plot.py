@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skadetect.catalog.atomic import atomic_path
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.summary import si_prefix
 from skadetect.errors import OutputError
 from skadetect.image import Image, open_image
 
@@ -57,16 +58,16 @@ def plot_detections(
         meta = catalog.meta
         image = open_image(image, beam=(meta["bmaj"] * 3600, meta["bmin"] * 3600, meta["bpa"]))
     overview = read_overview(image, max_pixels=max_pixels)
-    figure = figure_class(figsize=_figure_size(image), dpi=150)
+    figure = figure_class(figsize=_figure_size(image), dpi=150, layout="constrained")
     canvas_class(figure)
     axes = figure.add_subplot(projection=image.wcs)
-    shown = _show_pixels(axes, overview)
+    shown, unit = _show_pixels(axes, overview, image)
     boxes = _draw_boxes(axes, catalog, overview)
     _draw_beam(axes, image)
     _label(axes, image, catalog)
-    figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02, label=f"brightness [{image.unit}]")
+    figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02, label=f"brightness [{unit}]")
     if boxes is not None:
-        figure.colorbar(boxes, ax=axes, fraction=0.04, pad=0.06, label="score")
+        figure.colorbar(boxes, ax=axes, fraction=0.04, pad=0.02, label="score of the boxes")
     with atomic_path(Path(path), overwrite=overwrite) as temporary:
         figure.savefig(temporary, format="png", bbox_inches="tight")
 
@@ -127,24 +128,21 @@ def _figure_size(image: Image) -> tuple[float, float]:
     return 2.5 + 9.0 * max(width / longest, 0.3), 1.0 + 9.0 * max(height / longest, 0.3)
 
 
-def _show_pixels(axes: Axes, overview: Overview) -> Any:
+def _show_pixels(axes: Axes, overview: Overview, image: Image) -> tuple[Any, str]:
+    """Draw the pixels on a scale that is linear in the noise and logarithmic above, and say in what unit."""
     from matplotlib.colors import AsinhNorm
 
-    known = overview.pixels[np.isfinite(overview.pixels)]
-    middle = float(np.median(known)) if known.size else 0.0
-    sigma = 1.4826 * float(np.median(np.abs(known - middle))) if known.size else 0.0
-    sigma = sigma or float(known.std() if known.size else 0.0) or 1.0
-    top = max(float(np.percentile(known, 99.8)) if known.size else 0.0, middle + 10.0 * sigma)
-    norm = AsinhNorm(linear_width=3.0 * sigma, vmin=middle - 2.0 * sigma, vmax=top)
+    known = overview.pixels[np.isfinite(overview.pixels)].astype(np.float64)
+    known = known if known.size else np.zeros(1)
+    middle = float(np.median(known))
+    sigma = 1.4826 * float(np.median(np.abs(known - middle))) or float(known.std()) or 1.0
+    scale, prefix = si_prefix(10.0 * sigma)
+    top = max(float(np.percentile(known, 99.8)), middle + 10.0 * sigma)
+    norm = AsinhNorm(3.0 * sigma / scale, vmin=(middle - 2.0 * sigma) / scale, vmax=top / scale)
     axes.set_facecolor("0.75")
-    return axes.imshow(
-        overview.pixels,
-        origin="lower",
-        extent=overview.extent,
-        norm=norm,
-        cmap="gray_r",
-        interpolation="nearest",
-    )
+    style: dict[str, Any] = {"origin": "lower", "extent": overview.extent, "interpolation": "nearest", "cmap": "gray_r"}
+    unit = f"{prefix}{image.unit.to_string().replace(' ', '')}"
+    return axes.imshow(overview.pixels / scale, norm=norm, **style), unit
 
 
 def _draw_boxes(axes: Axes, catalog: Catalog, overview: Overview) -> Any:
@@ -158,7 +156,7 @@ def _draw_boxes(axes: Axes, catalog: Catalog, overview: Overview) -> Any:
     x_min, x_max = _widened(*sides[:2], least=_LEAST_SIDE * overview.factor)
     y_min, y_max = _widened(*sides[2:], least=_LEAST_SIDE * overview.factor)
     x, y = np.stack([x_min, x_max, x_max, x_min, x_min]), np.stack([y_min, y_min, y_max, y_max, y_min])
-    lines = LineCollection(list(np.stack([x, y], axis=-1).transpose(1, 0, 2)), cmap="plasma", linewidths=0.8)
+    lines = LineCollection(list(np.stack([x, y], axis=-1).transpose(1, 0, 2)), cmap="plasma_r", linewidths=0.8)
     lines.set_array(np.asarray(table["score"]))
     lines.set_clim(min(float(np.min(table["score"])), 0.99), 1.0)
     axes.add_collection(lines, autolim=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
+from astropy.table import Row
 
 from skadetect.catalog.flags import flag_names
 
@@ -34,28 +34,32 @@ def brightest(catalog: Catalog, n: int = 10) -> str:
     if not shown:
         return "no sources"
     rows = catalog.table[np.argsort(-catalog.table["peak_flux"].value, kind="stable")[:shown]]
-    scale, prefix = _prefix(float(np.nanmedian(rows["peak_flux"].value)))
-    unit = rows["peak_flux"].unit
-    peak_unit = f"{prefix}Jy/beam" if unit == u.Jy / u.beam else f"{prefix}{unit}"
+    scale, prefix = si_prefix(float(np.nanmedian(rows["peak_flux"].value)))
+    peak_unit = f"{prefix}{rows['peak_flux'].unit.to_string().replace(' ', '')}"
     header = (
-        "name",
-        "ra [deg]",
-        "dec [deg]",
-        f"peak [{peak_unit}]",
-        f"flux [{prefix}{rows['int_flux'].unit}]",
-    )
-    header += ('bmaj x bmin ["]', "pa [deg]", "snr", "score", "flags")
+        "name", "ra [deg]", "dec [deg]", f"peak [{peak_unit}]", f"flux [{prefix}{rows['int_flux'].unit}]",
+        'bmaj x bmin ["]', "pa [deg]", "snr", "score", "flags",
+    )  # fmt: skip
     lines = [header, *(_cells(row, scale) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
 
 
-def _cells(row: object, scale: float) -> tuple[str, ...]:
+def si_prefix(value: float) -> tuple[float, str]:
+    """Scale and SI prefix in which a value has one to three digits before the point, from 1 down to nano."""
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale:
+            return scale, prefix
+    return _PREFIXES[-1] if value else _PREFIXES[0]
+
+
+def _cells(row: Row, scale: float) -> tuple[str, ...]:
     def number(name: str) -> float:
-        return float(getattr(row[name], "value", row[name]))  # type: ignore[index]
+        cell: Any = row[name]
+        return float(getattr(cell, "value", cell))
 
     return (
-        str(row["name"]),  # type: ignore[index]
+        str(row["name"]),
         f"{number('ra'):.5f}",
         f"{number('dec'):+.5f}",
         f"{number('peak_flux') / scale:.4g}",
@@ -74,11 +78,3 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
     return [
         cell.ljust(w) if i in (0, last) else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths))
     ]
-
-
-def _prefix(value: float) -> tuple[float, str]:
-    """The SI prefix in which a value has one to three digits before the point."""
-    for scale, prefix in _PREFIXES:
-        if abs(value) >= scale:
-            return scale, prefix
-    return _PREFIXES[-1] if value else _PREFIXES[0]
