@@ -1,16 +1,17 @@
 """Boxes as arrays of shape (n, 2, ndim): shift, clip, overlap, and non-maximum suppression (NMS).
 
-NMS here is greedy and exact: boxes are taken by falling score (then by position), and a box is dropped when a box kept before
-it overlaps it too much. A spatial hash finds the neighbours, so the cost grows with the number of boxes only. The result
-depends on the set of boxes, not on their order, and NMS of its own result changes nothing.
+NMS here is greedy and exact: boxes are taken by falling score (then by position), and a box is dropped when a
+box kept before it overlaps it too much. A spatial hash finds the neighbours, so the cost grows with the
+number of boxes only. The result depends on the set of boxes, not on their order, and NMS of its own result
+changes nothing.
 
 Two ways make a catalogue out of tiles:
 
-* Each tile contributes the boxes above threshold whose centres it owns, without NMS, and one `nms` runs over them all. That is
-  exactly the NMS of the untiled image, whatever the tiles.
-* Each tile runs `nms` itself, and `seam_nms` then compares boxes of different tiles near their common edges. It removes the
-  doubles of a seam, but a chain of overlapping boxes across a seam (a drops b, b would have dropped c) may end otherwise
-  than in the untiled image.
+* Each tile contributes the boxes above threshold whose centres it owns, without NMS, and one `nms` runs over
+  them all. That is exactly the NMS of the untiled image, whatever the tiles.
+* Each tile runs `nms` itself, and `seam_nms` then compares boxes of different tiles near their common edges.
+  It removes the doubles of a seam, but a chain of overlapping boxes across a seam (a drops b, b would have
+  dropped c) may end otherwise than in the untiled image.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def shift(boxes: np.ndarray, offset: Sequence[float] | np.ndarray) -> np.ndarray
 
 
 def clip(boxes: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
-    """Boxes, shape (n, 2, ndim), cut at the limits, ndim values each; one wholly outside ends with no extent."""
+    """Boxes, shape (n, 2, ndim), cut at limits of ndim values each; one wholly outside keeps no extent."""
     return np.clip(boxes, np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
 
 
@@ -222,11 +223,12 @@ def _limits(scores: np.ndarray, threshold: float, cascade: Sequence[tuple[float,
 
 
 def _reach(kind: int, limit: float, ndim: int) -> float:
-    """Distance of two centres on an axis, in the largest of all their sides, beyond which no overlap passes the limit.
+    """Distance of centres on an axis, in the largest of all sides, beyond which no overlap passes the limit.
 
-    Boxes that do not meet have IoU 0, so only a negative limit -t reaches further than 1. With s the larger sides,
-    the hull's diagonal is at most |d| + |s|: DIoU > -t needs d < t |s| / (1 - t), with sqrt(t) for the squared
-    ratio; |s| is at most sqrt(ndim) sides. GIoU > -t needs hull < 2 prod(s) / (1 - t), an extent below 2 s / (1 - t).
+    Boxes that do not meet have IoU 0, so only a negative limit -t reaches further than 1. With s the larger
+    sides, the hull's diagonal is at most |d| + |s|: DIoU > -t needs d < t |s| / (1 - t), with sqrt(t) for the
+    squared ratio; |s| is at most sqrt(ndim) sides. GIoU > -t needs hull < 2 prod(s) / (1 - t), an extent
+    below 2 s / (1 - t).
     """
     t = max(0.0, -limit)
     root = math.sqrt(t) if kind == OVERLAPS["diou_squared"] else t
@@ -264,8 +266,8 @@ def _settle(
 ) -> np.ndarray:
     """Which boxes greedy NMS keeps, found without walking in the order of rank.
 
-    A box is dropped once a better box that overlaps it is kept, and kept once all of those are dropped; rounds over
-    the undecided ones reach greedy's one answer, and let the memory be walked in spatial order.
+    A box is dropped once a better box that overlaps it is kept, and kept once all of those are dropped;
+    rounds over the undecided ones reach greedy's one answer, and let the memory be walked in spatial order.
     """
     n = len(boxes)
     index = _index(boxes, centres)
@@ -288,9 +290,10 @@ def _settle(
 def _index(boxes: np.ndarray, centres: np.ndarray) -> Any:
     """Spatial hash: a box is filed under the cell of its centre, on a level by its largest side.
 
-    Cells of a level are the next power of two of the largest sides in it, so a search looks into a handful of cells
-    a level, whatever the spread of sizes. Returned are the sides, the lowest level's exponent, the hash table (first
-    box of a slot), the chains (next box of the same slot), and the boxes by level with the start of each level.
+    Cells of a level are the next power of two of the largest sides in it, so a search looks into a handful of
+    cells a level, whatever the spread of sizes. Returned are the sides, the lowest level's exponent, the hash
+    table (first box of a slot), the chains (next box of the same slot), and the boxes by level with the start
+    of each level.
     """
     n = len(boxes)
     sides, levels, lowest = _levels(boxes)
@@ -309,7 +312,7 @@ def _index(boxes: np.ndarray, centres: np.ndarray) -> Any:
 
 @njit(**JIT)
 def _levels(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Largest side of each box, its level counted from the lowest, and the exponent of the lowest level's cells."""
+    """Largest side of each box, its level above the lowest, and the exponent of the lowest level's cells."""
     sides = np.zeros(len(boxes))
     for i in range(len(boxes)):
         for k in range(boxes.shape[2]):

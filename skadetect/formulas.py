@@ -95,8 +95,8 @@ def residual(kind: int, d: float, tolerance: float) -> tuple[float, float]:
     ----------
     kind : int
         SQUARED d^2 / 2; L1 |d|; SMOOTH_L1 d^2 / 2 up to |d| = 1, then |d| - 1/2; RELATIVE E =
-        `relative_error` (d is a difference of logarithms); SCORE E / (E + tolerance), the smooth form of a challenge's
-        1 - min(1, tolerance / E).
+        `relative_error` (d is a difference of logarithms); SCORE E / (E + tolerance), the smooth form of a
+        challenge's 1 - min(1, tolerance / E).
     d, tolerance : float
         Residual, and the relative error worth half a loss (used by SCORE only).
     """

@@ -1,154 +1,28 @@
 """Association: which predicted box answers for which true one.
 
-The rules are those of YOLO-CIANNA, made data by `AssociationOptions`; the default is one simpler rule. A target belongs
-to the cell that holds its centre, and only boxes of that cell can answer for it.
+The rules are those of YOLO-CIANNA, made data by `AssociationOptions`; the default is one simpler rule. A
+target belongs to the cell that holds its centre, and only boxes of that cell can answer for it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba import njit, prange
 
 from skadetect._numba import JIT, PARALLEL
-from skadetect.errors import ConfigError, ModelError
+from skadetect.errors import ModelError
 from skadetect.formulas import OVERLAPS, overlap
 from skadetect.nn.head import HeadSpec, decode_box
+from skadetect.nn.loss_options import AssociationOptions
+from skadetect.nn.targets import Targets
 
 BACKGROUND, IGNORED = -1, -2
 
 _MIX_ADD, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-
-
-@dataclass(frozen=True)
-class Targets:
-    """True boxes of a batch of patches, one patch after another.
-
-    Parameters
-    ----------
-    boxes : ndarray, shape (N, 2, ndim), float64
-        Low and high corners in edge coordinates of their patch, pixels.
-    parameters : ndarray, shape (N, P), float32
-        Encoded quantities; NaN = unknown, no loss.
-    class_index : ndarray, shape (N,), int64
-        True class; negative = unknown, no loss.
-    weight : ndarray, shape (N,), float32
-        Factor on the loss of the objectness and the probability where this target is matched.
-    difficult : ndarray, shape (N,), bool
-        Targets that should be neither learned nor counted as background.
-    start : ndarray, shape (B + 1,), int64
-        Targets start[b] to start[b + 1] are those of patch b. Within a patch the order is the rank: first comes
-        first under the "order" rule, so sort by falling signal to noise.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not agree.
-    """
-
-    boxes: np.ndarray
-    parameters: np.ndarray
-    class_index: np.ndarray
-    weight: np.ndarray
-    difficult: np.ndarray
-    start: np.ndarray
-
-    def __post_init__(self) -> None:
-        types = {
-            "boxes": "f8",
-            "parameters": "f4",
-            "class_index": "i8",
-            "weight": "f4",
-            "difficult": "?",
-            "start": "i8",
-        }
-        for name, dtype in types.items():
-            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
-        lengths = {name: len(getattr(self, name)) for name in types if name != "start"}
-        if len(set(lengths.values())) != 1 or self.start[0] != 0 or self.start[-1] != len(self):
-            raise ValueError(
-                f"Targets columns have lengths {lengths} and start {self.start}; expected one length"
-            )
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    @property
-    def n_patches(self) -> int:
-        """Patches in the batch."""
-        return len(self.start) - 1
-
-    @classmethod
-    def of_patch(cls, boxes: np.ndarray, parameters: np.ndarray | None = None, **columns: Any) -> Targets:
-        """Targets of one patch; columns not given are: no parameters, class 0, weight 1, not difficult."""
-        n = len(boxes)
-        defaults = {"class_index": np.zeros(n), "weight": np.ones(n), "difficult": np.zeros(n)}
-        known = np.empty((n, 0)) if parameters is None else parameters
-        return cls(boxes=boxes, parameters=known, start=np.array([0, n]), **{**defaults, **columns})
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Targets]) -> Targets:
-        """One batch of all the parts' patches, in order."""
-        columns = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(cls)
-            if field.name != "start"
-        }
-        counts = np.concatenate([[0], *(np.diff(part.start) for part in parts)])
-        return cls(start=np.cumsum(counts), **columns)
-
-
-@dataclass(frozen=True)
-class AssociationOptions:
-    """Rules of the association.
-
-    Parameters
-    ----------
-    overlap : str
-        "iou", "giou", "diou" or "diou_squared" (see `skadetect.formulas.overlap`); all the limits below are on it.
-    rule : str
-        "order": each target in turn takes the free box of its cell with the nearest prior. "overlap": the pair of
-        largest overlap goes first, with the exceptions below (YOLO-CIANNA).
-    good_iou : float, optional
-        Boxes that overlap any target by more than this, in (0, 1), without being its match are 'good but not best':
-        they are not background. None: all that is not matched is background.
-    random_box, prior_choice : float
-        Probability that a target takes a random free box; that it takes the one of nearest prior.
-    min_overlap : float
-        Below it the best overlap means nothing and the nearest prior is taken.
-    ignore_difficult : bool
-        Boxes that difficult targets take (after all others had their choice) are neither matched nor background.
-    startup_steps : int
-        Training steps during which all choices are random; the training loop asks for them with ``startup=True``.
-
-    Raises
-    ------
-    ConfigError
-        If a value is unknown or out of range.
-    """
-
-    overlap: str = "diou"
-    rule: str = "order"
-    good_iou: float | None = None
-    random_box: float = 0.0
-    prior_choice: float = 0.0
-    min_overlap: float = -0.1
-    ignore_difficult: bool = True
-    startup_steps: int = 0
-
-    def __post_init__(self) -> None:
-        if self.overlap not in OVERLAPS:
-            raise ConfigError(
-                f"association overlap is {self.overlap!r}, expected one of {', '.join(OVERLAPS)}"
-            )
-        if self.rule not in ("order", "overlap"):
-            raise ConfigError(f"association rule is {self.rule!r}, expected 'order' or 'overlap'")
-        if self.good_iou is not None and not 0 < self.good_iou < 1:
-            raise ConfigError(f"association good_iou is {self.good_iou}, expected between 0 and 1, or none")
 
 
 @dataclass(frozen=True)
@@ -271,7 +145,7 @@ def _associate_patch(
             values, _cell_index(cell, raw.shape, len(priors[0])), boxes, members, priors, geometry, rules
         )
         state = np.array([_mix(rules[4] ^ _mix(np.uint64(patch) * np.uint64(_MIX_2) + np.uint64(cell)))])
-        _match_cell(overlaps, boxes, difficult, members, priors, rules, state, target[cell], quality[cell])
+        _match_cell(overlaps, truth, members, priors, rules, state, target[cell], quality[cell])
 
 
 @njit(**JIT)
@@ -294,7 +168,7 @@ def _cell_index(cell: int, shape: tuple[int, int, int, int], ndim: int) -> np.nd
 def _chain(
     boxes: np.ndarray, shape: tuple[int, int, int, int], geometry: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Linked lists of the targets with their centre in each cell, in rising order: first of a cell, next of a target."""
+    """Linked lists of the targets centred in each cell in order: first of a cell, next of a target."""
     ndim = boxes.shape[2]
     head_of = np.full(shape[0] * shape[1] * shape[2], -1, dtype=np.int64)
     next_of = np.full(len(boxes), -1, dtype=np.int64)
@@ -355,8 +229,7 @@ def _cell_overlaps(
 @njit(**JIT)
 def _match_cell(
     overlaps: np.ndarray,
-    boxes: np.ndarray,
-    difficult: np.ndarray,
+    truth: Any,
     members: np.ndarray,
     priors: np.ndarray,
     rules: Any,
@@ -365,6 +238,7 @@ def _match_cell(
     quality: np.ndarray,
 ) -> None:
     """Hand out the boxes of one cell until boxes or targets run out."""
+    boxes, difficult, _ = truth
     n_members, n_boxes = overlaps.shape
     left = np.ones(n_members, dtype=np.bool_)
     free = np.ones(n_boxes, dtype=np.bool_)

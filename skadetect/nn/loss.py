@@ -1,13 +1,14 @@
 """The YOLO loss and its gradient with respect to the raw outputs.
 
-A matched box learns position, size, probability, objectness, class and parameters of its target; a background box learns that
-there is nothing; an ignored box learns nothing. The association is held fixed in the gradient.
+A matched box learns position, size, probability, objectness, class and parameters of its target; a background
+box learns that there is nothing; an ignored box learns nothing. The association is held fixed in the
+gradient.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,129 +26,19 @@ from skadetect.formulas import (
     residual,
     sigmoid,
 )
-from skadetect.nn.association import IGNORED, Assignment, AssociationOptions, Targets, associate
+from skadetect.nn.association import IGNORED, Assignment, associate
 from skadetect.nn.head import HeadSpec
+from skadetect.nn.loss_options import LOGIT_LOSSES, AssociationOptions, LossOptions
+from skadetect.nn.targets import Targets
 
-_LOGIT_LOSSES = {"squared": 0, "bce": 1, "softmax": 2}
-_NO_LIMIT = -2.0  # below every overlap measure
+__all__ = ["AssociationOptions", "LossOptions", "LossTerms", "Targets", "assigned_loss", "yolo_loss"]
+
 _N_TERMS = 6
 
 
 @dataclass(frozen=True)
-class LossOptions:
-    """Forms and weights of the parts of the loss.
-
-    The defaults are what the shipped models train with; `LossOptions.cianna_sdc1` is the original's SDC1 setting.
-
-    Parameters
-    ----------
-    association : AssociationOptions
-        Which box answers for which target.
-    position, size : str
-        "squared", "l1", "smooth_l1", "relative" or "score" (see `skadetect.formulas.residual`) of the centre in
-        cells; of log(side / prior). "relative" trains sizes on relative error.
-    probability, objectness : str
-        "squared": (sigmoid - target)^2 / 2; "bce": cross entropy of the logit.
-    classes : str
-        "squared" or "bce" of the sigmoids, or "softmax" cross entropy.
-    parameters : tuple of str
-        Residual loss of each parameter, named as for `size`; one entry serves all.
-    gamma : tuple of float
-        Weight of each parameter within their part; one entry serves all.
-    tolerance : tuple of float
-        Of each parameter, for "score" (see `skadetect.formulas.residual`); one entry serves all.
-    position_weight ... parameters_weight : float
-        Weight of each part.
-    background : tuple of float
-        Weight of the background term of P and O, per prior; one entry serves all.
-    objectness_target : str
-        "one", or "overlap": (1 + overlap) / 2 (the IoU itself for "iou").
-    objectness_range : tuple of float
-        Target of P and O in the background, and the largest target of matched boxes.
-    probability_limit ... parameters_limit : float
-        Overlap that a matched box must pass before that part is learned.
-    normalise : str
-        "matched": divide by the number of matched boxes in the batch; "patches": by the number of patches; "none".
-
-    Raises
-    ------
-    ConfigError
-        If a name is unknown.
-    """
-
-    association: AssociationOptions = field(default_factory=AssociationOptions)
-    position: str = "smooth_l1"
-    size: str = "l1"
-    probability: str = "bce"
-    objectness: str = "bce"
-    classes: str = "softmax"
-    parameters: tuple[str, ...] = ("l1",)
-    gamma: tuple[float, ...] = (1.0,)
-    tolerance: tuple[float, ...] = (0.1,)
-    position_weight: float = 3.0
-    size_weight: float = 0.3
-    probability_weight: float = 0.0
-    objectness_weight: float = 1.0
-    classes_weight: float = 1.0
-    parameters_weight: float = 1.0
-    background: tuple[float, ...] = (1.0,)
-    objectness_target: str = "one"
-    objectness_range: tuple[float, float] = (0.0, 1.0)
-    probability_limit: float = _NO_LIMIT
-    objectness_limit: float = _NO_LIMIT
-    classes_limit: float = _NO_LIMIT
-    parameters_limit: float = _NO_LIMIT
-    normalise: str = "matched"
-
-    def __post_init__(self) -> None:
-        binary = tuple(name for name in _LOGIT_LOSSES if name != "softmax")
-        _check("position", self.position, tuple(RESIDUALS))
-        _check("size", self.size, tuple(RESIDUALS))
-        _check("probability", self.probability, binary)
-        _check("objectness", self.objectness, binary)
-        _check("classes", self.classes, tuple(_LOGIT_LOSSES))
-        _check("objectness_target", self.objectness_target, ("one", "overlap"))
-        _check("normalise", self.normalise, ("matched", "patches", "none"))
-        for name in self.parameters:
-            _check("parameters", name, tuple(RESIDUALS))
-
-    @classmethod
-    def cianna_sdc1(cls) -> LossOptions:
-        """YOLO-CIANNA's setting for SDC1: nine boxes a cell, five parameters (flux, bmaj, bmin, cos, sin of pa)."""
-        return cls(
-            association=AssociationOptions(
-                overlap="diou",
-                rule="overlap",
-                good_iou=0.5,
-                random_box=0.02,
-                prior_choice=0.9,
-                min_overlap=-0.1,
-            ),
-            position="squared",
-            size="squared",
-            probability="squared",
-            objectness="squared",
-            classes="squared",
-            parameters=("squared",),
-            gamma=(2.0, 2.0, 1.0, 0.5, 0.5),
-            position_weight=36.0,
-            size_weight=0.2,
-            probability_weight=0.5,
-            objectness_weight=2.0,
-            parameters_weight=5.0,
-            background=(0.15,) * 6 + (0.01,) * 3,
-            objectness_target="overlap",
-            objectness_range=(0.0, 0.98),
-            probability_limit=-0.3,
-            objectness_limit=-0.3,
-            parameters_limit=-0.1,
-            normalise="patches",
-        )
-
-
-@dataclass(frozen=True)
 class LossTerms:
-    """Parts of a loss, weighted and normalised so that they add up to the total; n_matched counts matched boxes."""
+    """Parts of a loss, weighted and normalised to add up to the total, and the number of matched boxes."""
 
     position: float
     size: float
@@ -234,14 +125,10 @@ def assigned_loss(
     settings = _settings(options, head, 1.0 / divisor)
     matched = (assignment.target, assignment.overlap)
     _loss(np.ascontiguousarray(outputs, dtype=np.float32), matched, truth, layout, settings, gradient, terms)
-    parts = [float(part) for part in terms.sum(axis=0)]
-    return LossTerms(*parts, total=math.fsum(parts), n_matched=n_matched), gradient
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise ConfigError for an unknown name."""
-    if value not in known:
-        raise ConfigError(f"loss {name} is {value!r}, expected one of {', '.join(known)}")
+    position, size, probability, objectness, classes, parameters = (float(part) for part in terms.sum(axis=0))
+    total = position + size + probability + objectness + classes + parameters
+    parts = LossTerms(position, size, probability, objectness, classes, parameters, total, n_matched)
+    return parts, gradient
 
 
 def _spread(name: str, values: tuple[Any, ...], count: int) -> list[Any]:
@@ -261,8 +148,8 @@ def _settings(options: LossOptions, head: HeadSpec, scale: float) -> _Settings:
         options.classes_limit,
         options.parameters_limit,
     ]
-    kinds = [RESIDUALS[options.position], RESIDUALS[options.size], _LOGIT_LOSSES[options.probability]]
-    kinds += [_LOGIT_LOSSES[options.objectness], _LOGIT_LOSSES[options.classes]]
+    kinds = [RESIDUALS[options.position], RESIDUALS[options.size], LOGIT_LOSSES[options.probability]]
+    kinds += [LOGIT_LOSSES[options.objectness], LOGIT_LOSSES[options.classes]]
     parameter_kinds = [RESIDUALS[name] for name in _spread("parameters", options.parameters, head.parameters)]
     return _Settings(
         kinds=np.array(kinds, dtype=np.int64),
