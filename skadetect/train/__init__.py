@@ -1,0 +1,1 @@
+"""Train networks from images and their catalogues: patches, losses, steps, checkpoints and validation."""

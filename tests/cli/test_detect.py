@@ -18,7 +18,7 @@ from skadetect.nn.spec import NetworkSpec
 from skadetect.normalize import Normalization
 from skadetect.parameters import CONTINUUM
 
-SOURCES = [(22, 30), (62, 42), (46, 90)]  # y, x: in the middle of a cell
+SOURCES = [(21.5, 29.5), (45.5, 89.5), (61.5, 41.5)]  # y, x: in the middle of a cell
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def test_catalogue_plot_summary_and_rows(image: Path, model: str, tmp_path: Path
     result = detect(image, "-o", out, "--model", model, "--plot", plot, "--brightest", 2)
     assert result.exit_code == 0, result.output
     table = Table.read(out)
-    found = sorted(zip(np.rint(table["y"]).astype(int), np.rint(table["x"]).astype(int)))
-    assert found == sorted(SOURCES)
+    assert len(table) == len(SOURCES)
+    np.testing.assert_allclose(sorted(zip(table["y"], table["x"])), SOURCES, atol=0.6)
     assert {"ra", "dec", "peak_flux", "score"} <= set(table.colnames)
     assert f"{image}: 3 sources in" in result.stderr
     assert f"written to {out} and {plot}" in result.stderr
