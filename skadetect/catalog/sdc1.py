@@ -59,11 +59,14 @@ def read_sdc1(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFr
     Raises
     ------
     InputError
-        The file is absent, holds no data row, or has any problem: all of them are named in the one message.
+        The file is absent, holds neither a row of numbers nor the header of an empty catalogue, or has any
+        problem: all of them are named in the one message.
     """
     path = Path(path)
     skip, width = _find_data(path)
     names = [*SDC1_COLUMNS, *TRAINING_COLUMNS][:width]
+    if skip is None:
+        return _typed(pd.DataFrame(columns=names))
     table = _parse(path, skip, names)
     problems = _format_problems(table, names)
     if not problems:
@@ -122,20 +125,23 @@ def check_sdc1(table: pd.DataFrame) -> list[str]:
     return problems
 
 
-def _find_data(path: Path) -> tuple[int, int]:
-    """Count the lines before the first row of numbers, and that row's columns."""
+def _find_data(path: Path) -> tuple[int | None, int]:
+    """Count the lines before the first row of numbers (None: a header and no row), and the columns."""
     widths = (len(SDC1_COLUMNS), len(SDC1_COLUMNS) + len(TRAINING_COLUMNS))
-    found = set()
+    found, header = set(), False
     try:
         with path.open(encoding="utf-8", errors="replace") as handle:
             for number, line in zip(range(_PREAMBLE_LIMIT), handle, strict=False):
                 fields = line.split()
+                header = header or fields[: widths[0]] == list(SDC1_COLUMNS)
                 if _all_numbers(fields):
                     if len(fields) in widths:
                         return number, len(fields)
                     found.add(len(fields))
     except OSError as error:
         raise InputError(f"{path}: cannot read the catalogue ({error.strerror})") from error
+    if header and not found:
+        return None, widths[0]
     seen = f"rows of {', '.join(map(str, sorted(found)))} numbers" if found else "no row of numbers"
     raise InputError(f"{path}: {seen}, expected rows of 12 or 15 numbers ({' '.join(SDC1_COLUMNS)})")
 

@@ -123,8 +123,8 @@ def print_ratios(rows: list[tuple[str, str, str, Sdc1Score]]) -> None:
             ratios[image] = own / max(scores.values())
             better = max(scores, key=scores.__getitem__)
             print(f"{image:9} ratio to the better peer ({better}) {ratios[image]:.3f}")
-    if ratios:
-        simulated = [value for image, value in ratios.items() if image != "cutout"]
+    simulated = [value for image, value in ratios.items() if image != "cutout"]
+    if simulated:
         print(
             f"mean over simulated fields {np.mean(simulated):.3f}, smallest of all {min(ratios.values()):.3f}"
         )

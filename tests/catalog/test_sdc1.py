@@ -89,6 +89,14 @@ def test_refuses_a_file_without_data(tmp_path, lines):
         read_sdc1(written(tmp_path / "a.txt", lines))
 
 
+def test_an_empty_catalogue_is_a_catalogue(tmp_path):
+    write_sdc1(pd.DataFrame(columns=list(SDC1_COLUMNS)), tmp_path / "a.txt")
+    table = read_sdc1(tmp_path / "a.txt")
+    assert len(table) == 0
+    assert list(table.columns) == list(SDC1_COLUMNS)
+    assert table["id"].dtype == np.int64
+
+
 def test_refuses_an_absent_file(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_sdc1(tmp_path / "absent.txt")
