@@ -139,7 +139,9 @@ class Detector:
     ) -> None:
         self.options = _changed(options, changes)
         given = model if model is not None else self.options.model
-        self.model = (given if isinstance(given, Model) else Model.load(given)).folded()
+        loaded = given if isinstance(given, Model) else Model.load(given)
+        self.digest = loaded.digest  # of the weights as they are stored, not folded
+        self.model = loaded.folded()
 
     def detect(self, image: Source | Image, *, beam: BeamLike | None = None) -> Catalog:
         """Find and measure the sources of one image; see `skadetect.detect`.
@@ -164,6 +166,7 @@ class Detector:
         kept = _to_original(merge(detections, self.model), view)
         extra = {
             "thresh": threshold,
+            "modelsha": self.digest,
             "network_seconds": round(network_seconds, 3),
             "wall_seconds": round(time.perf_counter() - started, 3),
         }

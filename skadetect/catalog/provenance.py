@@ -19,7 +19,7 @@ from skadetect.parameters import ParameterSpec
 class ModelInfo(Protocol):
     """What a catalogue needs to know of a model; `skadetect.nn.model.Model` has it.
 
-    ``metadata["sha256"]`` is its hash; ``metadata["error_calibration"]`` maps columns such as "e_int_flux" to
+    ``metadata["error_calibration"]`` maps columns such as "e_int_flux" to
     (factor, floor), measured on validation fields: the error e of a value v becomes
     sqrt((factor e)^2 + (floor v)^2), with bmaj for v of e_ra and e_dec, and one radian for v of e_pa.
     """
@@ -31,6 +31,10 @@ class ModelInfo(Protocol):
     @property
     def parameters(self) -> Sequence[ParameterSpec]:
         """What its regressed numbers mean."""
+
+    @property
+    def digest(self) -> str:
+        """Start of the SHA-256 of its weights."""
 
     @property
     def threshold(self) -> float:
@@ -81,7 +85,7 @@ def provenance(image: Image, model: ModelInfo, options: CatalogOptions) -> dict[
         "bpa": float(image.beam.pa.to_value(u.deg)),
         "radesys": frame if frame in ("ICRS", "FK5") else "ICRS",
         "model": model.name,
-        "modelsha": str(model.metadata.get("sha256", "")),
+        "modelsha": model.digest,
         "thresh": float(model.threshold),
         "repairs": "; ".join(image.repairs) or "none",
         "options": json.dumps(asdict(options)),

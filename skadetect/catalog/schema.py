@@ -78,7 +78,7 @@ KEYWORDS: tuple[KeywordSpec, ...] = tuple(
         ("bpa", "beam, position angle [deg]"),
         ("radesys", "frame of ra and dec"),
         ("model", "name of the model"),
-        ("modelsha", "SHA-256 of the model"),
+        ("modelsha", "start of the SHA-256 of its weights"),
         ("thresh", "least score"),
         ("repairs", "what was mended in the header"),
         ("options", "options of the run, JSON"),
