@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from skadetect.errors import ModelError, OutputError
 
@@ -51,7 +51,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     header["groups"] = json.dumps(sorted(checkpoint.arrays))
     temporary = path.with_name(path.name + ".part")
     try:
-        save_file(flat, temporary, metadata=header)
+        temporary.write_bytes(save(flat, metadata=header))
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(f"checkpoint '{path}' cannot be written: {error}") from error

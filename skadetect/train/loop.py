@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -20,6 +21,7 @@ from skadetect.nn.backends.select import get_backend
 from skadetect.nn.loss import LossTerms, yolo_loss
 from skadetect.nn.model import Model
 from skadetect.nn.network import Network
+from skadetect.nn.spec import NetworkSpec
 from skadetect.train.augment import Patch
 from skadetect.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from skadetect.train.fields import load_fields
@@ -228,7 +230,8 @@ def _validate(training: Training, state: TrainState, bar: Any) -> None:
     """Validate the averaged network and keep it if it is the best so far."""
     state.metrics = metrics = validate(_model(training, state), training.held, training.options.validation, backend=training.backend)
     training.validation.add(state.step, **asdict(metrics))
-    bar.write(f"step {state.step}: " + " ".join(f"{k} {v:.4g}" for k, v in asdict(metrics).items()))
+    line = f"step {state.step}: " + " ".join(f"{k} {v:.4g}" for k, v in asdict(metrics).items())
+    logger.info(line) if bar.disable else bar.write(line, file=sys.stderr)
     if metrics.merit > state.best:
         state.best = metrics.merit
         _model(training, state).save(training.out / "best.safetensors")
@@ -290,7 +293,7 @@ def _restore(training: Training) -> TrainState:
     """The state of the checkpoint, and the curves up to it."""
     options = training.options
     saved = load_checkpoint(_checkpoint(training))
-    if saved.numbers["network"] != options.network_spec.to_dict():
+    if NetworkSpec.from_dict(saved.numbers["network"]) != options.network_spec:
         raise ConfigError(
             f"checkpoint '{_checkpoint(training)}' has other layers than [network]; restart or use another folder"
         )
