@@ -82,23 +82,6 @@ def test_an_empty_catalogue_is_a_valid_file(tmp_path, name):
         assert len(table) == 0 and table.colnames == toy_catalog(0).colnames
 
 
-def test_fits_has_lower_case_positions_and_its_provenance_in_the_header(tmp_path):
-    catalog = toy_catalog()
-    catalog.table.meta |= {"network_seconds": 1.5, "image": "a long name é\n" * 10}
-    catalog.write(tmp_path / "a.fits")
-    header = fits.getheader(tmp_path / "a.fits", 1)
-    names = [header[f"TTYPE{number}"] for number in range(1, header["TFIELDS"] + 1)]
-    assert {"ra", "dec", "x", "y"} <= set(names)
-    assert header["MODEL"] == "toy" and header["THRESH"] == 0.4 and header["network_seconds"] == 1.5
-    assert header["IMAGE"].startswith("a long name") and header["OPTIONS"] == catalog.meta["options"]
-
-
-def test_fits_is_compressed_where_its_name_says_so(tmp_path):
-    toy_catalog().write(tmp_path / "a.fits.gz")
-    assert (tmp_path / "a.fits.gz").read_bytes()[:2] == b"\x1f\x8b"
-    assert len(Table.read(tmp_path / "a.fits.gz")) == 12
-
-
 def test_votable_has_its_frame_and_provenance(tmp_path):
     toy_catalog().write(tmp_path / "a.vot")
     tree = parse(tmp_path / "a.vot")
