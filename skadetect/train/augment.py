@@ -20,11 +20,11 @@ class AugmentOptions:
     Attributes
     ----------
     flips, transpose : bool
-        Mirror along x and y, swap x and y (together all eight flips and quarter turns), each with probability 1/2.
+        Mirror along x and y, swap x and y (together all flips and quarter turns), each half of the time.
     noise_probability : float
         Share of patches that get extra noise.
     noise : float
-        Largest rms of the extra beam-correlated noise, in units of the local rms; drawn evenly from 0 to this.
+        Largest rms of the extra beam-correlated noise, in units of the local rms; drawn evenly from 0 on.
     flux : float
         Spread (natural log, Gaussian) of a common factor on all pixels: a misjudged local rms.
     """
@@ -38,7 +38,7 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class Patch:
-    """A cut-out of a field: snr (z, y, x) float32, its beam in pixels, its sources in the patch's own pixels."""
+    """A cut-out of a field: snr (z, y, x) float32, its beam, its sources in the patch's own pixels."""
 
     snr: np.ndarray
     beam: PixelBeam
@@ -90,7 +90,7 @@ def rescale(patch: Patch, factor: float) -> Patch:
 
 
 def add_noise(patch: Patch, rng: np.random.Generator, level: float) -> Patch:
-    """Add beam-correlated noise of rms `level` and divide by the new total rms; blank pixels (0) stay blank."""
+    """Add beam-correlated noise of rms `level`, divide by the new total; blank pixels (0) stay blank."""
     noise = correlated_noise(patch.snr.shape, patch.beam, rng)
     total = float(np.hypot(1.0, level))
     noise *= np.float32(level)

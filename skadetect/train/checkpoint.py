@@ -1,4 +1,4 @@
-"""Everything a training needs to go on exactly where it stopped, in one safetensors file written atomically."""
+"""Everything a training needs to go on exactly where it stopped, in one file written atomically."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    flat = {f"{group}/{name}": np.ascontiguousarray(array) for group, name, array in _items(checkpoint.arrays)}
+    flat = {
+        f"{group}/{name}": np.ascontiguousarray(array) for group, name, array in _items(checkpoint.arrays)
+    }
     header = {"format": FORMAT, "step": str(checkpoint.step), "numbers": json.dumps(checkpoint.numbers)}
     header["groups"] = json.dumps(sorted(checkpoint.arrays))
     temporary = path.with_name(path.name + ".part")

@@ -59,10 +59,10 @@ class FieldGroup:
         ConfigError
             If no folder holds both an image and a truth.
         """
-        folders = sorted(
-            {Path(name) for pattern in self.folders for name in glob.glob(str(base / pattern))}
-        )
-        found = [folder for folder in folders if (folder / self.image).exists() and (folder / self.truth).exists()]
+        folders = sorted({Path(name) for pattern in self.folders for name in glob.glob(str(base / pattern))})
+        found = [
+            folder for folder in folders if (folder / self.image).exists() and (folder / self.truth).exists()
+        ]
         if not found:
             raise ConfigError(f"no folder of {list(self.folders)} holds '{self.image}' and '{self.truth}'")
         return [self._in(folder) for folder in found]
@@ -177,7 +177,9 @@ def load_fields(
     weights: list[float] = []
     for group in groups:
         some = [
-            load_field(f.image, f.truth, primary_beam=f.primary_beam, normalization=normalization, min_snr=min_snr)
+            load_field(
+                f.image, f.truth, primary_beam=f.primary_beam, normalization=normalization, min_snr=min_snr
+            )
             for f in group.files(base)
         ]
         area = sum(field.snr.size for field in some)

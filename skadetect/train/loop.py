@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +15,27 @@ import numpy as np
 from tqdm import tqdm
 
 from skadetect.config import options_to_mapping
-from skadetect.errors import ConfigError, ModelError, OutputError
+from skadetect.errors import ModelError, OutputError
 from skadetect.nn.backends.base import Backend
 from skadetect.nn.backends.select import get_backend
 from skadetect.nn.loss import LossTerms, yolo_loss
 from skadetect.nn.model import Model
-from skadetect.nn.network import Network
-from skadetect.nn.spec import NetworkSpec
 from skadetect.train.augment import Patch
-from skadetect.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from skadetect.train.checkpoint import load_checkpoint, save_checkpoint
 from skadetect.train.fields import load_fields
-from skadetect.train.optimizers import OptimizerState, WeightAverage, clip_gradients, optimizer_step
+from skadetect.train.optimizers import clip_gradients, optimizer_step
 from skadetect.train.options import TrainOptions, read_options
 from skadetect.train.record import Record, plot_curves
 from skadetect.train.sampling import PatchSampler
 from skadetect.train.schedule import learning_rate
+from skadetect.train.state import TrainState, averaged, from_checkpoint, new_state, to_checkpoint
 from skadetect.train.targets import batch_targets, patch_targets
 from skadetect.train.validate import HeldOut, Metrics, load_held_out, validate
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass
-class TrainState:
-    """All that changes while training: what a checkpoint holds."""
-
-    network: Network
-    average: WeightAverage
-    optimizer: OptimizerState = field(default_factory=OptimizerState)
-    step: int = 0
-    best: float = -np.inf
-    targets_seen: int = 0
-    metrics: Metrics | None = None
+# Columns of losses.csv that the curves leave out.
+NO_LOSSES = ("step", "rate", "gradient", "seconds", "n_matched")
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,9 @@ class Training:
     validation: Record
 
 
-def train(config: str | os.PathLike[str] | TrainOptions, *, resume: bool = True, progress: bool = True) -> TrainResult:
+def train(
+    config: str | os.PathLike[str] | TrainOptions, *, resume: bool = True, progress: bool = True
+) -> TrainResult:
     """Train a network.
 
     Parameters
@@ -79,16 +70,16 @@ def train(config: str | os.PathLike[str] | TrainOptions, *, resume: bool = True,
     config : path or TrainOptions
         TOML file or its contents; relative paths start from the file's folder, or from the current one.
     resume : bool
-        Go on from the checkpoint in the output folder if there is one; the result is then the same, bit for bit, as
-        that of an uninterrupted training.
+        Go on from the checkpoint in the output folder if there is one; the result is then the same, bit for
+        bit, as that of an uninterrupted training.
     progress : bool
         Show a progress bar with the losses.
 
     Returns
     -------
     TrainResult
-        Files last.safetensors and best.safetensors of the output folder; beside them losses.csv, validation.csv and
-        curves.png.
+        Files last.safetensors and best.safetensors of the output folder; beside them losses.csv,
+        validation.csv and curves.png.
 
     Raises
     ------
@@ -103,12 +94,14 @@ def train(config: str | os.PathLike[str] | TrainOptions, *, resume: bool = True,
     """
     options, base = (config, Path()) if isinstance(config, TrainOptions) else read_options(config)
     training = _prepare(options, base)
-    state = _restore(training) if resume and _checkpoint(training).exists() else _start(options)
+    state = _restore(training) if resume and _checkpoint(training).exists() else new_state(options)
     _run(training, state, progress=progress)
     model = _model(training, state)
     if not (training.out / "best.safetensors").exists():
         model.save(training.out / "best.safetensors")
-    return TrainResult(model.save(training.out / "last.safetensors"), training.out / "best.safetensors", state.metrics)
+    return TrainResult(
+        model.save(training.out / "last.safetensors"), training.out / "best.safetensors", state.metrics
+    )
 
 
 def train_step(
@@ -136,7 +129,9 @@ def train_step(
     """
     stride, head, network = options.head.stride, options.head, state.network
     features = np.stack([options.normalization.apply(patch.snr, patch.beam) for patch in patches])
-    targets = batch_targets([patch_targets(p, options.specs, stride=stride, options=options.selection) for p in patches])
+    targets = batch_targets(
+        [patch_targets(p, options.specs, stride=stride, options=options.selection) for p in patches]
+    )
     outputs, tape = network.forward_train(features, backend, seed=state.step)
     startup = state.step < options.loss.association.startup_steps
     terms, gradient = yolo_loss(outputs, targets, head, options.loss, startup=startup, seed=state.step)
@@ -157,14 +152,6 @@ def train_step(
     return terms, {"rate": rate, "gradient": norm}
 
 
-def averaged(state: TrainState) -> Network:
-    """The network with its averaged weights, or as it is if none are kept."""
-    values = state.average.value()
-    network = state.network
-    parameters = {name: values.get(name, array) for name, array in network.parameters.items()}
-    return network.with_parameters(parameters, {name: values.get(name, array) for name, array in network.state.items()})
-
-
 def _prepare(options: TrainOptions, base: Path) -> Training:
     """Read the fields and make the output folder."""
     out = base / options.out
@@ -182,18 +169,6 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
     sampler = PatchSampler(training_fields, weights, options.sampling, seed=options.seed)
     records = Record(out / "losses.csv"), Record(out / "validation.csv")
     return Training(options, out, get_backend(options.backend), sampler, held, *records)
-
-
-def _start(options: TrainOptions) -> TrainState:
-    """A new network, or a copy of an existing model's."""
-    spec = options.network_spec
-    if not options.initial:
-        network = Network.initialise(spec, np.random.default_rng(options.seed))
-    else:
-        network = Model.load(options.initial).network
-        if network.spec != spec:
-            raise ConfigError(f"initial model '{options.initial}' has other layers than [network]")
-    return TrainState(network, WeightAverage(options.optimizer.average))
 
 
 def _run(training: Training, state: TrainState, *, progress: bool) -> None:
@@ -228,7 +203,9 @@ def _loss_row(terms: LossTerms) -> dict[str, float]:
 
 def _validate(training: Training, state: TrainState, bar: Any) -> None:
     """Validate the averaged network and keep it if it is the best so far."""
-    state.metrics = metrics = validate(_model(training, state), training.held, training.options.validation, backend=training.backend)
+    state.metrics = metrics = validate(
+        _model(training, state), training.held, training.options.validation, backend=training.backend
+    )
     training.validation.add(state.step, **asdict(metrics))
     line = f"step {state.step}: " + " ".join(f"{k} {v:.4g}" for k, v in asdict(metrics).items())
     logger.info(line) if bar.disable else bar.write(line, file=sys.stderr)
@@ -269,43 +246,14 @@ def _save(training: Training, state: TrainState) -> None:
     """Write curves and checkpoint; the checkpoint last, because it says how far the others count."""
     training.losses.save()
     training.validation.save()
-    names = [name for name in training.losses.rows[-1] if name not in ("step", "rate", "gradient", "seconds", "n_matched")]
+    names = [name for name in training.losses.rows[-1] if name not in NO_LOSSES]
     plot_curves(training.out / "curves.png", training.losses, training.validation, names=names)
-    arrays = {
-        "parameters": dict(state.network.parameters),
-        "state": dict(state.network.state),
-        "first": state.optimizer.first,
-        "second": state.optimizer.second,
-        "average": state.average.sums,
-    }
-    numbers = {
-        "optimizer_step": state.optimizer.step,
-        "average_count": state.average.count,
-        "targets_seen": state.targets_seen,
-        "best": None if np.isinf(state.best) else state.best,
-        "metrics": None if state.metrics is None else asdict(state.metrics),
-        "network": training.options.network_spec.to_dict(),
-    }
-    save_checkpoint(_checkpoint(training), Checkpoint(state.step, arrays, numbers))
+    save_checkpoint(_checkpoint(training), to_checkpoint(state))
 
 
 def _restore(training: Training) -> TrainState:
     """The state of the checkpoint, and the curves up to it."""
-    options = training.options
-    saved = load_checkpoint(_checkpoint(training))
-    if NetworkSpec.from_dict(saved.numbers["network"]) != options.network_spec:
-        raise ConfigError(
-            f"checkpoint '{_checkpoint(training)}' has other layers than [network]; restart or use another folder"
-        )
-    training.losses.restore(saved.step)
-    training.validation.restore(saved.step)
-    numbers, arrays = saved.numbers, saved.arrays
-    return TrainState(
-        network=Network(options.network_spec, arrays["parameters"], arrays["state"]),
-        average=WeightAverage(options.optimizer.average, numbers["average_count"], arrays["average"]),
-        optimizer=OptimizerState(numbers["optimizer_step"], arrays["first"], arrays["second"]),
-        step=saved.step,
-        best=-np.inf if numbers["best"] is None else numbers["best"],
-        targets_seen=numbers["targets_seen"],
-        metrics=None if numbers["metrics"] is None else Metrics(**numbers["metrics"]),
-    )
+    state = from_checkpoint(load_checkpoint(_checkpoint(training)), training.options)
+    training.losses.restore(state.step)
+    training.validation.restore(state.step)
+    return state

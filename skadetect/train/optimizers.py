@@ -1,7 +1,7 @@
 """Steps in parameter space: momentum SGD, AdamW, clipping by the global norm and averaging of the weights.
 
-Arrays are updated in place, so the network that holds them learns; everything that must survive an interruption
-is in `OptimizerState`, a set of named arrays and one counter.
+Arrays are updated in place, so the network that holds them learns; everything that must survive an
+interruption is in `OptimizerState`, a set of named arrays and one counter.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class OptimizerOptions:
     betas, epsilon : tuple of float, float
         Of "adamw".
     weight_decay : float
-        Decoupled decay a step, times the learning rate, of the arrays whose name ends in `decayed` only: a bias
-        or a batch-norm scale must not shrink.
+        Decoupled decay a step, times the learning rate, of the arrays whose name ends in `decayed` only: a
+        bias or a batch-norm scale must not shrink.
     clip : float
         Largest global norm of the gradient, 0 for no limit.
     average : float
@@ -60,7 +60,7 @@ class OptimizerOptions:
 
 @dataclass
 class OptimizerState:
-    """What an optimiser remembers: the steps made, first and second moments (same names as the parameters)."""
+    """What an optimiser remembers: steps made, first and second moments (named as the parameters)."""
 
     step: int = 0
     first: dict[str, np.ndarray] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class OptimizerState:
 
 @dataclass
 class WeightAverage:
-    """A running average of named arrays, biased to zero until `value` corrects it (as Adam does its moments)."""
+    """A running average of named arrays, biased to zero until `value` corrects it (as in Adam)."""
 
     decay: float
     count: int = 0
@@ -86,12 +86,16 @@ class WeightAverage:
     def value(self) -> dict[str, np.ndarray]:
         """The unbiased averages, float32; of nothing if no step was taken in."""
         bias = 1.0 - self.decay**self.count
-        return {name: (total / bias).astype(np.float32) for name, total in self.sums.items()} if self.count else {}
+        return (
+            {name: (total / bias).astype(np.float32) for name, total in self.sums.items()}
+            if self.count
+            else {}
+        )
 
 
 def global_norm(gradients: Arrays) -> float:
     """Euclidean norm of all gradients taken as one vector."""
-    # a plain sum, not a BLAS product: its threads would fight with those of the network for microseconds of work
+    # a plain sum, not a BLAS product: its threads would fight with the network's for microseconds of work
     return math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in gradients.values()))
 
 

@@ -81,7 +81,7 @@ class TrainOptions:
             raise ConfigError(f"parameters is '{self.parameters}', expected one of {', '.join(PARAMETERS)}")
         if self.head.parameters != len(self.specs):
             raise ConfigError(
-                f"head.parameters is {self.head.parameters}, expected {len(self.specs)} for '{self.parameters}'"
+                f"head.parameters is {self.head.parameters}, expected {len(self.specs)} ({self.parameters})"
             )
         if self.steps < 1 or self.checkpoint_every < 1 or not 0 <= self.seed < 2**63:
             raise ConfigError("steps and checkpoint_every must be at least 1 and seed at least 0")
@@ -89,7 +89,9 @@ class TrainOptions:
         if spec.stride != self.head.stride:
             raise ConfigError(f"the network's stride is {spec.stride}, the head's {self.head.stride}")
         if any(self.sampling.patch % step for step in self.head.stride):
-            raise ConfigError(f"a patch of {self.sampling.patch} is no multiple of the stride {self.head.stride}")
+            raise ConfigError(
+                f"a patch of {self.sampling.patch} is no multiple of the stride {self.head.stride}"
+            )
 
     @property
     def specs(self) -> tuple[ParameterSpec, ...]:
@@ -119,5 +121,3 @@ def read_options(path: str | os.PathLike[str]) -> tuple[TrainOptions, Path]:
     """
     path = Path(path)
     return options_from_mapping(TrainOptions, load_toml(path), where=path.name), path.parent
-
-

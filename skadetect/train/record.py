@@ -14,7 +14,7 @@ from skadetect.errors import OutputError
 
 
 class Record:
-    """Rows of named numbers by step, kept in memory and written whole, so that the file never ends in half a row.
+    """Rows of named numbers by step, kept in memory and written whole: the file never ends in half a row.
 
     Parameters
     ----------
@@ -95,7 +95,9 @@ def plot_curves(path: Path, losses: Record, validation: Record, *, names: Sequen
         bottom.plot(validation.column("step"), validation.column(name), marker=".", label=name)
     bottom.set(xlabel="step", ylabel="held-out fields", ylim=(0, 1))
     right = bottom.twinx()
-    right.plot(validation.column("step"), validation.column("score"), color="black", marker="x", label="SDC1 score")
+    right.plot(
+        validation.column("step"), validation.column("score"), color="black", marker="x", label="SDC1 score"
+    )
     right.set_ylabel("SDC1 score (black)")
     bottom.legend(ncols=2, fontsize="small", loc="lower right")
     figure.savefig(path, dpi=110)

@@ -1,4 +1,4 @@
-"""Batches of augmented patches, each a function of the seed and the step alone, made ahead by worker threads."""
+"""Batches of augmented patches, each a function of seed and step alone, made ahead by worker threads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         if self.patch < 1 or self.batch < 1 or self.workers < 0:
-            raise ConfigError(f"sampling is {self}, expected patch and batch of at least 1 and workers of at least 0")
+            raise ConfigError(
+                f"sampling is {self}, expected patch and batch of at least 1 and workers of at least 0"
+            )
 
 
 class PatchSampler:
@@ -55,7 +57,7 @@ class PatchSampler:
     options : SamplingOptions
         How.
     seed : int
-        Batch k depends on this and k alone, so that a resumed training sees what the interrupted one would have.
+        Batch k depends on this and k alone: a resumed training sees what the interrupted one would have.
 
     Raises
     ------
@@ -63,14 +65,18 @@ class PatchSampler:
         If a field is smaller than a patch.
     """
 
-    def __init__(self, fields: Sequence[Field], weights: np.ndarray, options: SamplingOptions, *, seed: int) -> None:
+    def __init__(
+        self, fields: Sequence[Field], weights: np.ndarray, options: SamplingOptions, *, seed: int
+    ) -> None:
         self.fields = list(fields)
         self.options = options
         self.seed = seed
         self._cumulative = np.cumsum(np.asarray(weights, np.float64) / np.sum(weights))
         for one in self.fields:
             if min(one.snr.shape[-2:]) < options.patch:
-                raise ConfigError(f"field '{one.name}' of {one.snr.shape} is smaller than a patch of {options.patch}")
+                raise ConfigError(
+                    f"field '{one.name}' of {one.snr.shape} is smaller than a patch of {options.patch}"
+                )
 
     def batch(self, step: int) -> list[Patch]:
         """The augmented patches of one step."""

@@ -30,7 +30,9 @@ class ScheduleOptions:
         if self.kind not in ("cosine", "constant"):
             raise ConfigError(f"schedule kind is '{self.kind}', expected 'cosine' or 'constant'")
         if self.warmup < 0 or not 0.0 <= self.final <= 1.0:
-            raise ConfigError(f"schedule has warmup {self.warmup} and final {self.final}, expected >= 0 and 0..1")
+            raise ConfigError(
+                f"schedule has warmup {self.warmup} and final {self.final}, expected >= 0 and 0..1"
+            )
 
 
 def learning_rate(step: int, *, steps: int, peak: float, options: ScheduleOptions) -> float:

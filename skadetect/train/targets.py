@@ -1,4 +1,4 @@
-"""From the sources of patches to what the loss compares with: selection by signal to noise, boxes and parameters."""
+"""From the sources of a patch to what the loss compares with: selection, boxes and parameters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SelectionOptions:
     max_size: float = 100.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_snr or not 0 < self.ignore_snr or not 0 <= self.soft_weight <= 1:
+        if not self.min_snr > 0 or not self.ignore_snr > 0 or not 0 <= self.soft_weight <= 1:
             raise ConfigError(f"selection is {self}, expected positive limits and a weight of 0 to 1")
 
     @property

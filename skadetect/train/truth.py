@@ -1,4 +1,4 @@
-"""True catalogues on the sky, read from SDC1 text or from any table with our columns, and put on an image's pixels."""
+"""True catalogues, read from SDC1 text or any table with our columns, and put on an image's pixels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from skadetect.catalog.sdc1 import read_sdc1
 from skadetect.errors import InputError
 from skadetect.train.sources import Sources, expected_peak
 
-# Gaussian-equivalent FWHM of SDC1's sizes: largest angular size (2.355 / 5), FWHM, exponential scale (sqrt 2).
+# Gaussian-equivalent FWHM of SDC1's sizes: largest angular size, FWHM, exponential scale length.
 FWHM_OF_SIZE = {1: 2.355 / 5.0, 2: 1.0, 3: np.sqrt(2.0)}
-# SDC1 draws discs with a half-light diameter of its scale length: what their peaks follow, not their catalogue size.
+# SDC1 draws discs with its scale length as half-light diameter: peaks follow that, not the catalogue size.
 DRAWN_FWHM_OF_SIZE = {1: 2.355 / 5.0, 2: 1.0, 3: 1.0}
 TABLE_UNITS = {"ra": u.deg, "dec": u.deg, "int_flux": u.Jy, "bmaj": u.arcsec, "bmin": u.arcsec, "pa": u.deg}
 SDC1_SUFFIXES = (".txt", ".dat", "")
@@ -59,9 +59,9 @@ def read_truth(path: str | os.PathLike[str]) -> Truth:
     Parameters
     ----------
     path : path
-        SDC1 text (.txt, .dat) of 12 or 15 columns, or any table that astropy reads with columns ra, dec, int_flux and,
-        intrinsic, bmaj_deconv, bmin_deconv and pa_deconv (or else bmaj, bmin, pa). Columns without a unit are in
-        degrees, Jy and arcsec.
+        SDC1 text (.txt, .dat) of 12 or 15 columns, or any table that astropy reads with columns ra, dec,
+        int_flux and, intrinsic, bmaj_deconv, bmin_deconv and pa_deconv (or else bmaj, bmin, pa). Columns
+        without a unit are in degrees, Jy and arcsec.
 
     Raises
     ------
@@ -95,7 +95,9 @@ def place(truth: Truth, wcs: WCS, *, pixel_scale: float) -> Sources:
     return Sources(np.stack([y, x], axis=1), truth.flux, *sizes, theta, np.zeros(len(x)))
 
 
-def attenuate(sources: Sources, truth: Truth, *, gain: np.ndarray, rms: np.ndarray, beam: PixelBeam) -> Sources:
+def attenuate(
+    sources: Sources, truth: Truth, *, gain: np.ndarray, rms: np.ndarray, beam: PixelBeam
+) -> Sources:
     """Fluxes as seen: times the primary beam, over the local rms; and the peaks to expect.
 
     Parameters
@@ -113,7 +115,7 @@ def attenuate(sources: Sources, truth: Truth, *, gain: np.ndarray, rms: np.ndarr
 
 
 def primary_beam_at(path: str | os.PathLike[str], ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    """The primary beam's response at sky positions, interpolated linearly; the nearest value outside its image.
+    """The primary beam's response at sky positions, linear between pixels, constant beyond the edge.
 
     Parameters
     ----------
@@ -148,7 +150,13 @@ def _from_sdc1(path: Path) -> Truth:
     column = {name: table[name].to_numpy(np.float64) for name in ("ra_core", "dec_core", "flux", "pa")}
     wide, narrow = table["b_maj"].to_numpy(np.float64) * factor, table["b_min"].to_numpy(np.float64) * factor
     return Truth(
-        column["ra_core"], column["dec_core"], column["flux"], wide, narrow, -90.0 - column["pa"], drawn / factor
+        column["ra_core"],
+        column["dec_core"],
+        column["flux"],
+        wide,
+        narrow,
+        -90.0 - column["pa"],
+        drawn / factor,
     )
 
 
@@ -162,8 +170,11 @@ def _from_table(path: Path) -> Truth:
     for name, unit in TABLE_UNITS.items():
         found = f"{name}_deconv" if f"{name}_deconv" in table.colnames else name
         if found not in table.colnames:
-            raise InputError(f"truth catalogue '{path}' has no column '{name}', expected {', '.join(TABLE_UNITS)}")
+            raise InputError(
+                f"truth catalogue '{path}' has no column '{name}', expected {', '.join(TABLE_UNITS)}"
+            )
         column = table[found]
         scale = 1.0 if column.unit is None else u.Unit(column.unit).to(unit)
         columns.append(np.asarray(column, np.float64) * scale)
-    return Truth(*columns, spread=np.ones(len(table)))
+    ra, dec, flux, bmaj, bmin, pa = columns
+    return Truth(ra, dec, flux, bmaj, bmin, pa, np.ones(len(table)))

@@ -106,7 +106,9 @@ def load_held_out(options: ValidationOptions, base: Path, *, normalization: Norm
     return held
 
 
-def validate(model: Model, held: Sequence[HeldOut], options: ValidationOptions, *, backend: Backend) -> Metrics:
+def validate(
+    model: Model, held: Sequence[HeldOut], options: ValidationOptions, *, backend: Backend
+) -> Metrics:
     """Detect on every held-out field and choose the threshold with the highest SDC1 score.
 
     Parameters
@@ -127,7 +129,8 @@ def validate(model: Model, held: Sequence[HeldOut], options: ValidationOptions, 
     """
     folded = model.folded()
     found = [
-        infer(folded, one.field.snr, one.field.beam, backend=backend, threshold=options.lowest_score) for one in held
+        infer(folded, one.field.snr, one.field.beam, backend=backend, threshold=options.lowest_score)
+        for one in held
     ]
     confidence, peak, wanted = _matches(found, held, options)
     bright, false = peak >= options.completeness_snr, np.isnan(peak)
@@ -167,7 +170,11 @@ def _held_out(
 ) -> HeldOut:
     """Read one held-out field."""
     field = load_field(
-        files.image, files.truth, primary_beam=files.primary_beam, normalization=normalization, min_snr=options.real_snr
+        files.image,
+        files.truth,
+        primary_beam=files.primary_beam,
+        normalization=normalization,
+        min_snr=options.real_snr,
     )
     if not scored or files.truth.suffix.lower() not in SDC1_SUFFIXES:
         return HeldOut(field)
@@ -209,4 +216,8 @@ def _challenge(
         total[:, some] += sums[:, index[some]]
     best = int(np.argmax(total[0]))
     score, n_det, n_match, attributes = total[:, best]
-    return float(grid[best]), (float(score), float(n_match / max(n_det, 1.0)), float(attributes / max(n_match, 1.0)))
+    return float(grid[best]), (
+        float(score),
+        float(n_match / max(n_det, 1.0)),
+        float(attributes / max(n_match, 1.0)),
+    )

@@ -9,7 +9,9 @@ from skadetect.train.augment import Patch
 from skadetect.train.sources import Sources, expected_peak
 
 
-def gaussian_patch(*, shape=(40, 40), position=(17.3, 24.6), size=(5.0, 2.0), theta=0.5, beam=None, flux=50.0) -> Patch:
+def gaussian_patch(
+    *, shape=(40, 40), position=(17.3, 24.6), size=(5.0, 2.0), theta=0.5, beam=None, flux=50.0
+) -> Patch:
     """A noiseless source seen through a beam, in units of the noise."""
     beam = beam or PixelBeam(3.5, 2.5, 1.2)
     wide, narrow, angle = convolve(size[0], size[1], theta, beam)
@@ -28,7 +30,9 @@ def moments(patch: Patch) -> tuple[np.ndarray, np.ndarray, float]:
     y, x = np.mgrid[: image.shape[0], : image.shape[1]]
     total = image.sum()
     cy, cx = (image * y).sum() / total, (image * x).sum() / total
-    second = [(image * a * b).sum() / total for a, b in ((y - cy, y - cy), (x - cx, x - cx), (y - cy, x - cx))]
+    second = [
+        (image * a * b).sum() / total for a, b in ((y - cy, y - cy), (x - cx, x - cx), (y - cy, x - cx))
+    ]
     return np.array([cy, cx]), 8 * np.log(2) * np.array(second), total / patch.beam.area
 
 

@@ -64,15 +64,26 @@ position_scale = 1.4
 [network]
 input_features = 5
 layers = [
-    {{ kind = "conv", name = "a", features = 8, extent = [1, 5, 5], stride = [1, 2, 2], norm = true, slope = 0.1 }},
-    {{ kind = "conv", name = "b", features = 8, extent = [1, 3, 3], stride = [1, 2, 2], norm = true, slope = 0.1 }},
+    {{ kind = "conv", name = "a", features = 8, extent = [1, 5, 5], stride = [1, 2, 2], norm = true }},
+    {{ kind = "conv", name = "b", features = 8, extent = [1, 3, 3], stride = [1, 2, 2], slope = 0.1 }},
     {{ kind = "dropout", name = "d", rate = 0.1 }},
     {{ kind = "conv", name = "c", features = 11 }},
 ]
 """
 
 
-def write_config(path: Path, *, out: str = "run", steps: int = 3, every: int = 100, workers: int = 0, validation: str = "", extra: str = "") -> Path:
+def write_config(
+    path: Path,
+    *,
+    out: str = "run",
+    steps: int = 3,
+    every: int = 100,
+    workers: int = 0,
+    validation: str = "",
+    extra: str = "",
+) -> Path:
     """Write a training's TOML file."""
-    path.write_text(CONFIG.format(out=out, steps=steps, every=every, workers=workers, validation=validation, extra=extra))
+    path.write_text(
+        CONFIG.format(out=out, steps=steps, every=every, workers=workers, validation=validation, extra=extra)
+    )
     return path

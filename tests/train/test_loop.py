@@ -36,7 +36,9 @@ def run(folder, out, *, resume=True, **settings):
 def test_two_runs_are_equal_bit_for_bit_whatever_the_workers(folder):
     one, two = run(folder, "one", steps=3), run(folder, "two", steps=3, workers=1)
     assert_equal(one.last, two.last)
-    assert not np.array_equal(arrays(one.last)["a.filters"], arrays(run(folder, "three", steps=2).last)["a.filters"])
+    assert not np.array_equal(
+        arrays(one.last)["a.filters"], arrays(run(folder, "three", steps=2).last)["a.filters"]
+    )
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(folder, monkeypatch):
@@ -80,7 +82,8 @@ def test_it_learns_validates_and_leaves_its_records(folder):
     total = losses.column("total")
     assert total[-8:].mean() < 0.8 * total[:4].mean()
     assert {p.name for p in (folder / "learns").iterdir()} == {
-        "best.safetensors", "checkpoint.safetensors", "curves.png", "last.safetensors", "losses.csv", "validation.csv",
+        "best.safetensors", "checkpoint.safetensors", "curves.png", "last.safetensors", "losses.csv",
+        "validation.csv",
     }  # fmt: skip
     model = Model.load(result.last)
     assert model.threshold == pytest.approx(result.metrics.threshold)

@@ -24,9 +24,14 @@ def torch_optimizer(torch, options, tensors, rate):
     decayed = [t for name, t in tensors.items() if name.endswith(".filters")]
     others = [t for name, t in tensors.items() if not name.endswith(".filters")]
     if options.kind == "adamw":
-        groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        groups = [
+            {"params": decayed, "weight_decay": options.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
         return torch.optim.AdamW(groups, lr=rate, betas=options.betas, eps=options.epsilon)
-    return torch.optim.SGD(list(tensors.values()), lr=rate, momentum=options.momentum, nesterov=options.nesterov)
+    return torch.optim.SGD(
+        list(tensors.values()), lr=rate, momentum=options.momentum, nesterov=options.nesterov
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -40,7 +45,9 @@ def test_equals_pytorch(case):
     tensors = {name: torch.nn.Parameter(torch.tensor(value)) for name, value in parameters.items()}
     oracle, state = torch_optimizer(torch, options, tensors, 0.02), OptimizerState()
     for _ in range(20):
-        gradients = {name: rng.standard_normal(value.shape).astype("f4") for name, value in parameters.items()}
+        gradients = {
+            name: rng.standard_normal(value.shape).astype("f4") for name, value in parameters.items()
+        }
         for name, tensor in tensors.items():
             tensor.grad = torch.tensor(gradients[name])
         oracle.step()

@@ -38,7 +38,9 @@ def test_sources_stay_on_their_pixels_and_all_in_the_patch_are_kept():
         y0, x0 = np.divmod(int(patch.snr[0, 0, 0] - 1e4 - 1), 40)
         for y, x in patch.sources.position.astype(int):
             assert patch.snr[0, y, x] == whole.snr[0, y + y0, x + x0]
-        inside = ((whole.sources.position >= [y0, x0]) & (whole.sources.position < [y0 + 16, x0 + 16])).all(axis=1)
+        inside = ((whole.sources.position >= [y0, x0]) & (whole.sources.position < [y0 + 16, x0 + 16])).all(
+            axis=1
+        )
         assert len(patch.sources) == inside.sum()
 
 

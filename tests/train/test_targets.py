@@ -16,7 +16,9 @@ STRIDE = (1, 4, 4)
 def with_peaks(peaks: list[float], position=(17.3, 24.6)) -> Patch:
     patch = gaussian_patch()
     n = len(peaks)
-    columns = {name: np.full(n, getattr(patch.sources, name)[0]) for name in ("flux", "bmaj", "bmin", "theta")}
+    columns = {
+        name: np.full(n, getattr(patch.sources, name)[0]) for name in ("flux", "bmaj", "bmin", "theta")
+    }
     sources = Sources(np.tile(position, (n, 1)), peak_snr=np.array(peaks), **columns)
     return Patch(patch.snr, patch.beam, sources)
 
@@ -44,7 +46,11 @@ def test_encoded_targets_decode_to_the_source(change):
     cell = np.floor((patch.sources.position[0] + 0.5) / 4).astype(int) * 4
     window = patch.snr[0, cell[0] - 1 : cell[0] + 5, cell[1] - 1 : cell[1] + 5]
     values = decode(CONTINUUM, found.parameters, anchor=window.max(), beam_fwhm=patch.beam.fwhm)
-    for name, wanted in (("int_flux", patch.sources.flux), ("bmaj", patch.sources.bmaj), ("bmin", patch.sources.bmin)):
+    for name, wanted in (
+        ("int_flux", patch.sources.flux),
+        ("bmaj", patch.sources.bmaj),
+        ("bmin", patch.sources.bmin),
+    ):
         np.testing.assert_allclose(values[name], wanted, rtol=1e-5)
     np.testing.assert_allclose(np.cos(2 * (values["theta"] - patch.sources.theta)), 1.0, rtol=1e-5)
     # boxes are in edge coordinates: their centre is half a pixel further
@@ -53,14 +59,17 @@ def test_encoded_targets_decode_to_the_source(change):
 
 def test_encoded_flux_does_not_depend_on_depth():
     first, second = gaussian_patch(flux=50.0), gaussian_patch(flux=5000.0)
-    one, two = (patch_targets(p, CONTINUUM, stride=STRIDE, options=SelectionOptions()) for p in (first, second))
+    one, two = (
+        patch_targets(p, CONTINUUM, stride=STRIDE, options=SelectionOptions()) for p in (first, second)
+    )
     np.testing.assert_allclose(one.parameters, two.parameters, rtol=1e-5)
 
 
 def test_batches_join_in_order():
     options = SelectionOptions()
     parts = [
-        patch_targets(with_peaks(peaks), CONTINUUM, stride=STRIDE, options=options) for peaks in ([5.0, 3.0], [], [4.0])
+        patch_targets(with_peaks(peaks), CONTINUUM, stride=STRIDE, options=options)
+        for peaks in ([5.0, 3.0], [], [4.0])
     ]
     joined = batch_targets(parts)
     np.testing.assert_array_equal(joined.start, [0, 2, 2, 3])

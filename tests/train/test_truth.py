@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable, Table
-from astropy import units as u
 from astropy.wcs import WCS
 
 from skadetect.beams import PixelBeam
@@ -17,7 +17,9 @@ ROW = "{id} 150.0 -30.0 150.0 -30.0 2e-3 0.1 4.0 2.0 {pa} {size} 3\n"
 
 def truth(**columns) -> Truth:
     base = {"ra": 150.0, "dec": -30.0, "flux": 1.0, "bmaj": 5.4, "bmin": 3.6, "pa": 0.0, "spread": 1.0}
-    return Truth(**{name: np.atleast_1d(np.asarray(value, float)) for name, value in (base | columns).items()})
+    return Truth(
+        **{name: np.atleast_1d(np.asarray(value, float)) for name, value in (base | columns).items()}
+    )
 
 
 def test_sdc1_sizes_become_gaussian_widths_and_angles_count_from_north(tmp_path):
@@ -61,7 +63,12 @@ def test_attenuation_by_primary_beam_noise_and_size():
 
 
 def test_tables_are_read_by_name_and_unit(tmp_path):
-    columns = {"ra": [150.0] * u.deg, "dec": [-30.0] * u.deg, "int_flux": [3.0] * u.mJy, "bmaj": [9.0] * u.arcsec}
+    columns = {
+        "ra": [150.0] * u.deg,
+        "dec": [-30.0] * u.deg,
+        "int_flux": [3.0] * u.mJy,
+        "bmaj": [9.0] * u.arcsec,
+    }
     columns |= {"bmin": [8.0] * u.arcsec, "pa": [10.0] * u.deg, "bmaj_deconv": [0.1] * u.arcmin}
     QTable(columns).write(tmp_path / "t.ecsv")
     found = read_truth(tmp_path / "t.ecsv")

@@ -33,9 +33,13 @@ def perfect(one, *, false: int = 0) -> Detections:
     sources = one.field.sources
     n = len(sources)
     anchor = np.maximum(sources.peak_snr, 1.0)
-    columns = {name: getattr(sources, name) for name in ("bmaj", "bmin", "theta")} | {"int_flux": sources.flux}
+    columns = {name: getattr(sources, name) for name in ("bmaj", "bmin", "theta")} | {
+        "int_flux": sources.flux
+    }
     parameters = encode(CONTINUUM, columns, anchor=anchor, beam_fwhm=one.field.beam.fwhm)
-    grid = np.stack(np.meshgrid(np.arange(2.0, 94), np.arange(2.0, 94), indexing="ij"), axis=-1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(np.arange(2.0, 94), np.arange(2.0, 94), indexing="ij"), axis=-1).reshape(
+        -1, 2
+    )
     far = np.linalg.norm(grid[:, None] - sources.position[None], axis=2).min(axis=1) > 4.0
     position = np.concatenate([sources.position, grid[far][:false]])
     return Detections.from_columns(
