@@ -1,7 +1,8 @@
-"""Simulate the fields that the model `continuum` learns from and is validated on: make_fields.py FOLDER [GROUP...].
+"""Simulate the fields that the model `continuum` learns from and is validated on.
 
-Groups: sdc1 (SDC1's telescope, moderately varied), telescopes (any telescope), validation (held out). A field that is
-there already is left alone, so a stopped run goes on. Seeds 900001 to 900005 are for tests and are never used here.
+Usage: make_fields.py FOLDER [GROUP...]. Groups: sdc1 (SDC1's telescope, moderately varied), telescopes (any
+telescope), validation (held out); all by default. A field that is there already is left alone, so a stopped
+run goes on. Seeds 900001 to 900005 are for tests and are never used here.
 """
 
 import sys
@@ -18,7 +19,7 @@ TELESCOPE_VALIDATION_SEEDS = range(601, 603)
 
 
 def sdc1_like(seed: int) -> ContinuumOptions:
-    """SDC1's map at another place in the primary beam, a little deeper or shallower, a little richer or poorer."""
+    """SDC1's map at another place in the primary beam, a little deeper or poorer or richer."""
     rng = np.random.default_rng([seed, 1])
     return ContinuumOptions(
         size=2048,
