@@ -8,7 +8,7 @@ from typing import Any
 # OpenMP's threads would spin between two kernels; on a machine with other work that takes the time of both.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Reassociation and contraction vectorise sums; NaN and infinity keep their meaning, because blank pixels are NaN.
+# Reassociation and contraction vectorise sums; NaN and infinity keep their meaning: blank pixels are NaN.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
 JIT: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}

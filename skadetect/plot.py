@@ -140,7 +140,12 @@ def _show_pixels(axes: Axes, overview: Overview, image: Image) -> tuple[Any, str
     top = max(float(np.percentile(known, 99.8)), middle + 10.0 * sigma)
     norm = AsinhNorm(3.0 * sigma / scale, vmin=(middle - 2.0 * sigma) / scale, vmax=top / scale)
     axes.set_facecolor("0.75")
-    style: dict[str, Any] = {"origin": "lower", "extent": overview.extent, "interpolation": "nearest", "cmap": "gray_r"}
+    style: dict[str, Any] = {
+        "origin": "lower",
+        "extent": overview.extent,
+        "interpolation": "nearest",
+        "cmap": "gray_r",
+    }
     unit = f"{prefix}{image.unit.to_string().replace(' ', '')}"
     return axes.imshow(overview.pixels / scale, norm=norm, **style), unit
 
@@ -156,7 +161,9 @@ def _draw_boxes(axes: Axes, catalog: Catalog, overview: Overview) -> Any:
     x_min, x_max = _widened(*sides[:2], least=_LEAST_SIDE * overview.factor)
     y_min, y_max = _widened(*sides[2:], least=_LEAST_SIDE * overview.factor)
     x, y = np.stack([x_min, x_max, x_max, x_min, x_min]), np.stack([y_min, y_min, y_max, y_max, y_min])
-    lines = LineCollection(list(np.stack([x, y], axis=-1).transpose(1, 0, 2)), cmap="plasma_r", linewidths=0.8)
+    lines = LineCollection(
+        list(np.stack([x, y], axis=-1).transpose(1, 0, 2)), cmap="plasma_r", linewidths=0.8
+    )
     lines.set_array(np.asarray(table["score"]))
     lines.set_clim(min(float(np.min(table["score"])), 0.99), 1.0)
     axes.add_collection(lines, autolim=False)

@@ -1,7 +1,7 @@
 """A model: a network with all that its numbers mean, in one safetensors file.
 
-The file's header holds the spec, the head, the normalisation, the parameters, the threshold and the provenance
-as JSON, so that a model needs nothing but itself. Weights are never pickled.
+The file's header holds the spec, the head, the normalisation, the parameters, the threshold and the
+provenance as JSON, so that a model needs nothing but itself. Weights are never pickled.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ def test_unknown_names_are_refused_with_the_known_ones(values):
         LossOptions(**values)
 
 
-@pytest.mark.parametrize("values", [{"overlap": "ciou"}, {"rule": "best"}, {"good_iou": 1.0}, {"good_iou": 0.0}])
+@pytest.mark.parametrize(
+    "values", [{"overlap": "ciou"}, {"rule": "best"}, {"good_iou": 1.0}, {"good_iou": 0.0}]
+)
 def test_association_out_of_range_is_refused(values):
     with pytest.raises(ConfigError, match=f"association {next(iter(values))} is"):
         AssociationOptions(**values)
