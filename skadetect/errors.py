@@ -1,7 +1,8 @@
 """Every error a user can meet: one line that names the value at fault and what was expected.
 
 InputError: an image, header or catalogue that cannot be used. ConfigError: an option or configuration file.
-ModelError: a model file that is absent, broken or unfit for the data. OutputError: a result that cannot be written.
+ModelError: a model file that is absent, broken or unfit for the data. OutputError: a result that cannot be
+written where it was asked for.
 """
 
 

@@ -1,6 +1,6 @@
 """Convolution on the CPU: blocks of output pixels, gathered and multiplied with BLAS while in cache.
 
-A block's neighbourhoods (pixels x taps) take at most `BLOCK_BYTES`: no buffer outgrows the second-level cache.
+A block's neighbourhoods (pixels x taps) take at most `BLOCK_BYTES`: no buffer outgrows the second cache.
 """
 
 from __future__ import annotations
