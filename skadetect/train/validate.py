@@ -50,6 +50,8 @@ class ValidationOptions:
         A detection on a source expected to peak lower is a false one.
     radius : float
         Largest distance of a detection to its source, in beams (FWHM).
+    lowest_purity : float
+        The threshold is the one of the highest SDC1 score among those that reach this purity.
     """
 
     groups: tuple[FieldGroup, ...] = ()
@@ -60,6 +62,7 @@ class ValidationOptions:
     completeness_snr: float = 5.0
     real_snr: float = 2.0
     radius: float = 0.6
+    lowest_purity: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,10 @@ def _challenge(
         some = index >= 0
         sums = np.stack([curve.score, curve.n_det, curve.n_match, curve.mean_attribute * curve.n_match])
         total[:, some] += sums[:, index[some]]
-    best = int(np.argmax(total[0]))
+    purity = total[2] / np.maximum(total[1], 1.0)
+    # where no threshold reaches it, the purest one
+    allowed = purity >= min(options.lowest_purity, float(purity.max()))
+    best = int(np.argmax(np.where(allowed, total[0], -np.inf)))
     score, n_det, n_match, attributes = total[:, best]
     return float(grid[best]), (
         float(score),

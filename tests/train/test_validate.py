@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,20 @@ def test_threshold_leaves_the_false_ones_out(monkeypatch, held):
     assert (metrics.completeness, metrics.purity, metrics.score_purity) == (1.0, 1.0, 1.0)
     assert metrics.average_precision == pytest.approx(1.0)
     assert metrics.merit == metrics.score > 0.5 * len(one.truth)
+
+
+def test_a_wanted_purity_raises_the_threshold(monkeypatch, held):
+    one = held["scored"][0]
+    rows = perfect(one, false=3)
+    # the faintest half of the truth is found at the score of three false detections, which they outweigh
+    faint = np.argsort(one.field.sources.peak_snr)[: len(one.truth) // 2]
+    score = rows.score.copy()
+    score[faint] = 0.3
+    rows = rows.with_(score=score)
+    loose = run(monkeypatch, held["scored"], SCORED, rows)
+    strict = run(monkeypatch, held["scored"], replace(SCORED, lowest_purity=0.99), rows)
+    assert loose.threshold <= 0.3 < strict.threshold
+    assert loose.score > strict.score and strict.score_purity == 1.0 > loose.score_purity
 
 
 def test_without_an_sdc1_truth_precision_and_recall_decide(monkeypatch, held):
