@@ -5,6 +5,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 IMAGE ?=
+CUTOUT ?=
 ARGS ?=
 BIN := .venv/bin
 FIELD := examples/field
@@ -28,10 +29,13 @@ install: .venv/.installed
 
 .venv/.benchmarks: pyproject.toml | .venv/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[benchmark]"
+	$(PYTHON) -m venv .venv/bdsf  # PyBDSF in an environment of its own: it has its own ideas of NumPy
+	.venv/bdsf/bin/pip install --quiet bdsf==1.14.1
 	touch $@
 
 demo: install
-	mkdir -p demo-output
+	@mkdir -p demo-output
+	@echo "The first run compiles the kernels, which takes about half a minute."
 ifeq ($(strip $(IMAGE)),)
 	$(BIN)/skadetect detect $(FIELD)/image.fits --primary-beam $(FIELD)/primary_beam.fits \
 	    -o demo-output/catalog.fits --plot demo-output/detections.png --brightest 10 --overwrite $(ARGS)
@@ -53,8 +57,17 @@ format: .venv/.developed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: .venv/.benchmarks
-	$(BIN)/python tests/benchmarks/quality.py
+# Five test fields that no training saw; CUTOUT names the folder of the real SDC1 piece, if there is one.
+TEST_FIELDS := $(foreach seed,1 2 3 4 5,benchmark-output/field_90000$(seed))
+
+benchmark-output/field_%/truth.txt: | .venv/.benchmarks
+	$(BIN)/skadetect simulate continuum --size 2048 --seed $* --out $(@D) --overwrite
+
+benchmark: .venv/.benchmarks $(TEST_FIELDS:=/truth.txt)
+	$(BIN)/python tests/benchmarks/quality.py benchmark-output/scores $(TEST_FIELDS) \
+	    $(if $(CUTOUT),--cutout "$(CUTOUT)") --bdsf-python .venv/bdsf/bin/python
+	$(BIN)/python tests/benchmarks/correlated_noise.py
+	$(BIN)/python tests/benchmarks/peak_memory.py --folder benchmark-output
 
 clean:
-	rm -rf .venv demo-output build *.egg-info
+	rm -rf .venv demo-output benchmark-output build *.egg-info
