@@ -171,7 +171,7 @@ class Detector:
             "wall_seconds": round(time.perf_counter() - started, 3),
         }
         logger.info("%s: %d sources in %.1f s", original.name, len(kept), extra["wall_seconds"])
-        return build_catalog(kept, original, self.model, meta=extra | {"resampled": view.factor})
+        return build_catalog(kept, _as_seen(original, view), self.model, meta=extra | {"resampled": view.factor})
 
 
 def detect_tiles(job: Job, options: DetectOptions) -> tuple[Detections, float]:
@@ -235,6 +235,12 @@ def _measured(found: Detections, pixels: Any, level: Any, rms: Any) -> Detection
     )
     # A box on blank pixels alone is an edge effect, not a source.
     return found.take(np.isfinite(found.peak))
+
+
+def _as_seen(original: Image, view: Image) -> Image:
+    """The file's pixels with the beam that the network saw: sizes and fluxes are ratios to that one."""
+    beam = view.pixel_beam.scaled(view.factor)
+    return replace(original, beam=view.beam, pixel_beam=beam, repairs=view.repairs)
 
 
 def _to_original(rows: Detections, view: Image) -> Detections:

@@ -77,7 +77,7 @@ def threads_per_worker(workers: int) -> int:
 def _run(
     client: Any, function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any, window: int
 ) -> Iterator[tuple[int, Result]]:
-    from distributed import as_completed
+    from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
     sent = client.scatter(shared, broadcast=True, hash=False)
@@ -98,7 +98,7 @@ def _run(
             yield index_of.pop(future.key), future.result()
             future.release()
             submit(pair for _, pair in zip(range(1), waiting, strict=False))
-    except KilledWorker as error:
+    except (KilledWorker, CancelledError) as error:
         raise SkadetectError(
             f"a worker died {RETRIES + 1} times (out of memory?): lower --workers or --tile"
         ) from error
@@ -129,7 +129,7 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
             n_workers=workers if scheduler == "processes" else 1,
             threads_per_worker=1 if scheduler == "processes" else workers,
             processes=scheduler == "processes",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.ERROR,
         )

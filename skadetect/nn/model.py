@@ -83,8 +83,15 @@ class Model:
 
     @property
     def halo(self) -> Axes:
-        """Pixels of context that a tile needs on each side along (z, y, x)."""
-        return self.network.halo
+        """Pixels of context that a tile needs on each side along (z, y, x).
+
+        A centre may lie beyond its cell where the head lets it, so a cell just outside a tile can still name a
+        source inside: that cell must be right too.
+        """
+        reach = [0] * (3 - self.head.ndim) + list(self.stride[3 - self.head.ndim :])
+        beyond = reach if self.head.position_scale > 1 else [0, 0, 0]
+        z, y, x = (halo + more for halo, more in zip(self.network.halo, beyond, strict=True))
+        return z, y, x
 
     def folded(self) -> Model:
         """The same model with its batch norms multiplied into the convolutions."""

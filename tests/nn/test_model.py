@@ -51,3 +51,10 @@ def test_network_head_and_normalisation_must_fit() -> None:
         replace(model, head=replace(model.head, parameters=4))
     with pytest.raises(ModelError, match="reads 5 features, its normalisation makes 2"):
         replace(model, normalization=replace(model.normalization, beam_planes=False))
+
+
+def test_context_reaches_one_cell_further_where_centres_may_leave_their_cell() -> None:
+    model = small_model()
+    inside = replace(model, head=replace(model.head, position_scale=1.0))
+    assert inside.halo == model.network.halo
+    assert model.halo == (0, inside.halo[1] + 4, inside.halo[2] + 4)

@@ -1,0 +1,148 @@
+"""From a file to a catalogue: invariance to tiles and workers, empty results, bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import skadetect
+from skadetect.catalog.catalog import Catalog
+from skadetect.detect import DetectOptions, Detector
+from skadetect.errors import ConfigError, InputError, ModelError
+from tests.fits_files import sky_header
+from tests.nn.networks import small_model
+
+SHAPE = (150, 190)
+
+
+def _picture(seed: int = 0) -> tuple[np.ndarray, fits.Header]:
+    """Noise with bright spots and a blank corner."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(0.0, 1e-6, SHAPE).astype(np.float32)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    for _ in range(40):
+        cy, cx = rng.uniform(0, SHAPE[0]), rng.uniform(0, SHAPE[1])
+        pixels += rng.uniform(5e-6, 5e-5) * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 3.2).astype(np.float32)
+    pixels[:20, :30] = np.nan
+    return pixels, sky_header(SHAPE[1], SHAPE[0])
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_model(threshold=0.5).save(tmp_path_factory.mktemp("model") / "small.safetensors")
+
+
+@pytest.fixture(scope="module")
+def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "image.fits"
+    fits.PrimaryHDU(*_picture()).writeto(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(model_file: Path, image_file: Path) -> Catalog:
+    return skadetect.detect(image_file, model=str(model_file), tile=256)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tile": 32},
+        {"tile": 50},
+        {"tile": 100},
+        {"tile": 64, "workers": 2},
+        {"tile": 64, "workers": 2, "scheduler": "threads"},
+        {"tile": 48, "device": "reference"},
+    ],
+    ids=str,
+)
+def test_neither_tiles_nor_workers_nor_back_end_change_the_catalogue(
+    changes: dict[str, object], model_file: Path, image_file: Path, whole: Catalog
+) -> None:
+    found = skadetect.detect(image_file, model=str(model_file), **changes)
+    assert len(found) == len(whole) > 100
+    for name in ("x", "y"):
+        np.testing.assert_allclose(found.table[name].value, whole.table[name].value, atol=1e-3)
+    for name in ("peak_flux", "local_rms"):
+        np.testing.assert_array_equal(found.table[name].value, whole.table[name].value)
+    np.testing.assert_array_equal(found.table["flags"], whole.table["flags"])
+    np.testing.assert_array_equal(found.table["name"], whole.table["name"])
+
+
+def test_nothing_on_blank_pixels_and_their_neighbours_are_flagged(whole: Catalog) -> None:
+    x, y = whole.table["x"].value, whole.table["y"].value
+    assert not ((x < 28) & (y < 18)).any()
+    close = ((x < 32) & (y < 22)) | (x < 2) | (y < 2)
+    assert (np.asarray(whole.table["flags"])[close] & 1).all()
+    far = (x > 40) & (y > 40) & (x < SHAPE[1] - 10) & (y < SHAPE[0] - 10)
+    assert not (np.asarray(whole.table["flags"])[far] & 1).any()
+
+
+def test_peaks_and_noise_are_the_images(whole: Catalog) -> None:
+    pixels, _ = _picture()
+    table = whole.table
+    x, y = np.rint(table["x"].value).astype(int), np.rint(table["y"].value).astype(int)
+    highest = np.array(
+        [np.nanmax(pixels[max(0, b - 1) : b + 2, max(0, a - 1) : a + 2]) for a, b in zip(x, y, strict=True)]
+    )
+    bright = highest > 1e-5
+    # a parabola through the highest pixel reaches above it by less than half the drop to its neighbours
+    ratio = table["peak_flux"].value[bright] / highest[bright]
+    assert ((ratio > 0.95) & (ratio < 1.3)).all()
+    np.testing.assert_allclose(table["local_rms"].value, 1e-6, rtol=0.15)
+
+
+def test_an_array_in_memory_gives_what_its_file_gives(model_file: Path, whole: Catalog) -> None:
+    found = Detector(model_file, tile=64).detect(_picture())
+    np.testing.assert_allclose(found.table["x"].value, whole.table["x"].value, atol=1e-3)
+
+
+def test_an_oversampled_image_is_binned_and_its_pixels_are_the_files(
+    model_file: Path, image_file: Path
+) -> None:
+    pixels, header = _picture()
+    big = np.repeat(np.repeat(pixels, 4, axis=0), 4, axis=1)
+    for key in ("CDELT1", "CDELT2"):
+        header[key] /= 4
+    for key in ("CRPIX1", "CRPIX2"):
+        header[key] = (header[key] - 0.5) * 4 + 0.5
+    found = skadetect.detect((big, header), model=str(model_file))
+    small = skadetect.detect(image_file, model=str(model_file))
+    assert found.table.meta["resampled"] == pytest.approx(4.0, abs=1.1)
+    assert found.table["x"].value.max() > 2 * small.table["x"].value.max()
+    np.testing.assert_allclose(
+        found.table["ra"].value.mean(), small.table["ra"].value.mean(), atol=20 * header["CDELT2"]
+    )
+
+
+def test_an_empty_catalogue_is_a_result(model_file: Path) -> None:
+    _, header = _picture()
+    for pixels in (np.full(SHAPE, np.nan, np.float32), np.zeros(SHAPE, np.float32)):
+        found = skadetect.detect((pixels, header), model=str(model_file), threshold=0.999999)
+        assert len(found) == 0
+        assert {"ra", "dec", "x", "y", "int_flux"} <= set(found.table.colnames)
+
+
+def test_provenance_says_how(whole: Catalog, model_file: Path) -> None:
+    meta = whole.table.meta
+    assert meta["network_seconds"] <= meta["wall_seconds"]
+    assert meta["thresh"] == 0.5
+    assert meta["resampled"] == 1.0
+
+
+def test_bad_options_and_files_are_named(tmp_path: Path, model_file: Path, image_file: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown option 'thresh'"):
+        skadetect.detect(image_file, thresh=0.5)
+    with pytest.raises(ConfigError, match=r"threshold is 1\.5"):
+        DetectOptions(threshold=1.5)
+    with pytest.raises(ModelError, match="no model 'nonesuch'"):
+        Detector("nonesuch")
+    with pytest.raises(InputError, match=r"absent\.fits"):
+        skadetect.detect(tmp_path / "absent.fits", model=str(model_file))
+    broken = tmp_path / "broken.fits"
+    broken.write_bytes(image_file.read_bytes()[:-60000])
+    with pytest.raises(InputError, match=r"broken\.fits"):
+        skadetect.detect(broken, model=str(model_file))

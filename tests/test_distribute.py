@@ -1,0 +1,68 @@
+"""Work handed to workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from skadetect.distribute import map_tasks, threads_per_worker
+from skadetect.errors import ConfigError, InputError, SkadetectError
+
+
+def square(item: int, shared: dict[str, int]) -> int:
+    """A task."""
+    return shared["offset"] + item * item
+
+
+def fail_on_three(item: int, _: None) -> int:
+    """A task that refuses one item."""
+    if item == 3:
+        raise InputError("item 3 is bad")
+    return item
+
+
+def die_once(item: int, folder: str) -> int:
+    """A task whose worker is killed the first time it runs."""
+    mark = Path(folder) / "died"
+    if item == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+@pytest.mark.parametrize(("workers", "scheduler"), [(1, "processes"), (2, "processes"), (2, "threads")])
+def test_every_item_once_with_its_own_result(workers: int, scheduler: str) -> None:
+    found = dict(map_tasks(square, range(20), {"offset": 7}, workers=workers, scheduler=scheduler))
+    assert found == {index: 7 + index * index for index in range(20)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_a_task_comes_through(workers: int) -> None:
+    with pytest.raises(InputError, match="item 3 is bad"):
+        list(map_tasks(fail_on_three, range(6), None, workers=workers))
+
+
+def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
+    assert sorted(map_tasks(die_once, range(4), str(tmp_path), workers=2)) == [(i, i) for i in range(4)]
+
+
+def always_die(item: int, _: None) -> int:
+    """A task that no worker survives."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_workers_that_keep_dying_end_the_run() -> None:
+    with pytest.raises(SkadetectError, match="a worker died"):
+        list(map_tasks(always_die, range(2), None, workers=2))
+
+
+def test_nonsense_is_named() -> None:
+    with pytest.raises(ConfigError, match="workers is 0"):
+        list(map_tasks(square, range(3), {}, workers=0))
+    with pytest.raises(ConfigError, match="unknown scheduler 'gpu'"):
+        list(map_tasks(square, range(3), {}, workers=2, scheduler="gpu"))
+    assert threads_per_worker(10_000) == 1
