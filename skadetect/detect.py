@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from skadetect import distribute
+from skadetect import __version__, distribute
 from skadetect.background import Background, estimate_background
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
@@ -20,6 +20,7 @@ from skadetect.detections import Detections
 from skadetect.errors import ConfigError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import Stopwatch, candidates, merge
+from skadetect.ledger import Ledger, file_identity
 from skadetect.memory import choose_tile
 from skadetect.nn.backends.select import get_backend
 from skadetect.nn.model import Model
@@ -143,7 +144,13 @@ class Detector:
         self.digest = loaded.digest  # of the weights as they are stored, not folded
         self.model = loaded.folded()
 
-    def detect(self, image: Source | Image, *, beam: BeamLike | None = None) -> Catalog:
+    def detect(
+        self,
+        image: Source | Image,
+        *,
+        beam: BeamLike | None = None,
+        resume_folder: str | os.PathLike[str] | None = None,
+    ) -> Catalog:
         """Find and measure the sources of one image; see `skadetect.detect`.
 
         Parameters
@@ -152,6 +159,9 @@ class Detector:
             A radio image.
         beam : radio_beam.Beam, (bmaj, bmin, pa) or float, optional
             Restoring beam in arcsec and degrees, instead of the header's and the options'.
+        resume_folder : path, optional
+            Keeps the tiles that are finished, so that the same call goes on from them after a crash; remove
+            it once the catalogue is safe. Only for images in files.
         """
         started = time.perf_counter()
         options = self.options
@@ -162,7 +172,8 @@ class Detector:
         with _bar(options.progress, "background") as show:
             background = estimate_background(view, progress=show)
         job = Job(view, background, self.model, threshold, options.device)
-        detections, network_seconds = detect_tiles(job, options)
+        ledger = None if resume_folder is None else self._ledger(resume_folder, image, job)
+        detections, network_seconds = detect_tiles(job, options, ledger)
         kept = _to_original(merge(detections, self.model), view)
         extra = {
             "thresh": threshold,
@@ -171,10 +182,28 @@ class Detector:
             "wall_seconds": round(time.perf_counter() - started, 3),
         }
         logger.info("%s: %d sources in %.1f s", original.name, len(kept), extra["wall_seconds"])
-        return build_catalog(kept, _as_seen(original, view), self.model, meta=extra | {"resampled": view.factor})
+        return build_catalog(
+            kept, _as_seen(original, view), self.model, meta=extra | {"resampled": view.factor}
+        )
+
+    def _ledger(self, folder: str | os.PathLike[str], image: Source | Image, job: Job) -> Ledger | None:
+        """Where finished tiles are kept, if the image is a file that a later run can know again."""
+        if not isinstance(image, (str, os.PathLike)):
+            return None
+        beam = job.image.pixel_beam
+        run = {
+            "image": file_identity(image),
+            "model": self.digest,
+            "threshold": job.threshold,
+            "tile": _tile_side(job, self.options),
+            "beam": [beam.bmaj, beam.bmin, beam.theta],
+            "device": job.device,
+            "version": __version__,
+        }
+        return Ledger(folder, run)
 
 
-def detect_tiles(job: Job, options: DetectOptions) -> tuple[Detections, float]:
+def detect_tiles(job: Job, options: DetectOptions, ledger: Ledger | None = None) -> tuple[Detections, float]:
     """Candidates of all tiles, in the order of the tiles, and the network's own seconds summed over workers.
 
     Parameters
@@ -183,20 +212,29 @@ def detect_tiles(job: Job, options: DetectOptions) -> tuple[Detections, float]:
         Image, background and model.
     options : DetectOptions
         Tile size, memory, workers.
+    ledger : Ledger, optional
+        Holds tiles that an earlier run finished, and takes the new ones.
     """
-    side = options.tile or choose_tile(options.max_memory, options.workers, job.model)
+    side = _tile_side(job, options)
     shape = (1, side, side) if job.model.head.ndim == 2 else (side, side, side)
     grid = TileGrid.cover(job.image.shape, shape, halo=job.model.halo, step=job.model.stride)
-    results: list[Detections | None] = [None] * len(grid)
-    seconds = 0.0
-    work = distribute.map_tasks(detect_tile, grid, job, workers=options.workers, scheduler=options.scheduler)
-    with tqdm(total=len(grid), desc="tiles", unit="tile", disable=not options.progress) as bar:
-        for index, (found, spent) in work:
-            results[index] = found
-            seconds += spent
-            bar.update()
-    parts = [part for part in results if part is not None]
-    return Detections.concatenate(parts), seconds
+    finished = ledger.finished() if ledger is not None else {}
+    todo = [tile for tile in grid if tile.index not in finished]
+    if finished:
+        logger.info("%d of %d tiles were finished before", len(finished), len(grid))
+    work = distribute.map_tasks(detect_tile, todo, job, workers=options.workers, scheduler=options.scheduler)
+    with _bar(options.progress, "tiles") as show:
+        for index, (found, seconds) in work:
+            finished[todo[index].index] = (found, seconds)
+            if ledger is not None:
+                ledger.add(todo[index].index, found, seconds)
+            show(len(finished), len(grid))
+    parts = [finished[index] for index in range(len(grid))]
+    return Detections.concatenate([found for found, _ in parts]), sum(seconds for _, seconds in parts)
+
+
+def _tile_side(job: Job, options: DetectOptions) -> int:
+    return options.tile or choose_tile(options.max_memory, options.workers, job.model)
 
 
 def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
@@ -260,7 +298,7 @@ class _bar:
     """A progress bar in the form of a callback (done, total)."""
 
     def __init__(self, shown: bool, text: str) -> None:
-        self._bar = tqdm(desc=text, unit="row", disable=not shown)
+        self._bar = tqdm(desc=text, unit=" done", disable=not shown)
 
     def __enter__(self) -> Any:
         return partial(_advance, self._bar)

@@ -10,8 +10,10 @@ from astropy.io import fits
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
-from skadetect.detect import DetectOptions, Detector
+from skadetect.detect import DetectOptions, Detector, Job, detect_tile
+from skadetect.detections import Detections
 from skadetect.errors import ConfigError, InputError, ModelError
+from skadetect.tiling import Tile
 from tests.fits_files import sky_header
 from tests.nn.networks import small_model
 
@@ -146,3 +148,24 @@ def test_bad_options_and_files_are_named(tmp_path: Path, model_file: Path, image
     broken.write_bytes(image_file.read_bytes()[:-60000])
     with pytest.raises(InputError, match=r"broken\.fits"):
         skadetect.detect(broken, model=str(model_file))
+
+
+def test_a_killed_run_goes_on_from_its_finished_tiles(
+    tmp_path: Path, model_file: Path, image_file: Path, whole: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = Detector(model_file, tile=64)
+    calls: list[int] = []
+
+    def counted(tile: Tile, job: Job) -> tuple[Detections, float]:
+        calls.append(tile.index)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return detect_tile(tile, job)
+
+    monkeypatch.setattr("skadetect.detect.detect_tile", counted)
+    with pytest.raises(KeyboardInterrupt):
+        detector.detect(image_file, resume_folder=tmp_path / "parts")
+    found = detector.detect(image_file, resume_folder=tmp_path / "parts")
+    assert len(calls) == 5 + 9 - 4
+    assert sorted(set(calls)) == list(range(9))
+    np.testing.assert_allclose(found.table["x"].value, whole.table["x"].value, atol=1e-3)

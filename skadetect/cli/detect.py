@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -167,13 +168,16 @@ def _run_all(jobs: Sequence[Job], detector: Detector, output: Output, *, quiet: 
 
 def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
     start = time.perf_counter()
-    catalog = detector.detect(job.image)
+    # finished tiles wait beside the output: a killed run, started again, goes on from them
+    parts = job.catalog.with_name(f".{job.catalog.name}.parts")
+    catalog = detector.detect(job.image, resume_folder=parts)
     catalog.write(
         job.catalog,
         format=output.format_,
         overwrite=output.overwrite,
         primary_beam=detector.options.primary_beam,
     )
+    shutil.rmtree(parts, ignore_errors=True)
     if job.plot is not None:
         from skadetect.plot import plot_detections
 
