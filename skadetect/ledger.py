@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ class Ledger:
         text = json.dumps(dict(run), sort_keys=True)
         try:
             if self.folder.exists() and self._text() != text:
-                shutil.rmtree(self.folder)
+                self._discard()
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(self.folder / KEY_FILE, text.encode())
         except OSError as error:
@@ -76,7 +75,8 @@ class Ledger:
         OutputError
             If the disk is full or the folder gone.
         """
-        columns: dict[str, Any] = {name: getattr(detections, name) for name in Detections.__dataclass_fields__}
+        names = Detections.__dataclass_fields__
+        columns: dict[str, Any] = {name: getattr(detections, name) for name in names}
         path = self.folder / f"tile-{index:08d}.npz"
         temporary = path.with_suffix(".part")
         try:
@@ -85,6 +85,12 @@ class Ledger:
             temporary.replace(path)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def _discard(self) -> None:
+        """Remove what another run left, and nothing else that may lie in the folder."""
+        for pattern in ("tile-*", f"{Path(KEY_FILE).stem}.*"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
 
     def _text(self) -> str:
         try:

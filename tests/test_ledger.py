@@ -39,7 +39,9 @@ def test_what_was_added_is_found_by_the_next_run(tmp_path: Path) -> None:
 
 def test_tiles_of_another_run_are_thrown_away(tmp_path: Path) -> None:
     Ledger(tmp_path / "a.parts", RUN).add(1, _rows(2), 0.1)
+    (tmp_path / "a.parts" / "notes.txt").write_text("not a tile")
     assert Ledger(tmp_path / "a.parts", {**RUN, "threshold": 0.4}).finished() == {}
+    assert (tmp_path / "a.parts" / "notes.txt").exists()
 
 
 def test_half_written_and_damaged_tiles_are_done_again(tmp_path: Path) -> None:

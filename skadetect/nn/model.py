@@ -85,8 +85,8 @@ class Model:
     def halo(self) -> Axes:
         """Pixels of context that a tile needs on each side along (z, y, x).
 
-        A centre may lie beyond its cell where the head lets it, so a cell just outside a tile can still name a
-        source inside: that cell must be right too.
+        A centre may lie beyond its cell where the head lets it, so a cell just outside a tile can still name
+        a source inside: that cell must be right too.
         """
         reach = [0] * (3 - self.head.ndim) + list(self.stride[3 - self.head.ndim :])
         beyond = reach if self.head.position_scale > 1 else [0, 0, 0]
