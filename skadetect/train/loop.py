@@ -94,7 +94,7 @@ def train(
     """
     options, base = (config, Path()) if isinstance(config, TrainOptions) else read_options(config)
     training = _prepare(options, base)
-    state = _restore(training) if resume and _checkpoint(training).exists() else new_state(options)
+    state = _restore(training) if resume and _checkpoint(training).exists() else new_state(options, base)
     _run(training, state, progress=progress)
     model = _model(training, state)
     if not (training.out / "best.safetensors").exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ class TrainOptions:
     checkpoint_every : int
         Steps between checkpoints.
     initial : str
-        Model to start from (a name or file) instead of random weights; empty for none.
+        Model to start from (a name, or a file relative to the configuration's folder) instead of random weights;
+        empty for none.
     parameters : str
         The quantities to regress: "continuum" or "none".
     backend : str
@@ -107,6 +109,8 @@ class TrainOptions:
 def read_options(path: str | os.PathLike[str]) -> tuple[TrainOptions, Path]:
     """Read a training's TOML file.
 
+    A key ``extends`` names another file, relative to this one, whose settings hold where this file has none.
+
     Returns
     -------
     TrainOptions
@@ -120,4 +124,26 @@ def read_options(path: str | os.PathLike[str]) -> tuple[TrainOptions, Path]:
         If the file cannot be read or a key or value is wrong.
     """
     path = Path(path)
-    return options_from_mapping(TrainOptions, load_toml(path), where=path.name), path.parent
+    return options_from_mapping(TrainOptions, read_table(path), where=path.name), path.parent
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The settings of a TOML file laid over those of the file it extends.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read.
+    """
+    table = dict(load_toml(path))
+    base = table.pop("extends", None)
+    return table if base is None else laid_over(read_table(path.parent / str(base)), table)
+
+
+def laid_over(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One table with another's values on top; tables within are merged, lists are replaced."""
+    merged = dict(base)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = laid_over(merged[key], value) if both else value
+    return merged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -43,8 +44,10 @@ class TrainState:
     metrics: Metrics | None = None
 
 
-def new_state(options: TrainOptions) -> TrainState:
+def new_state(options: TrainOptions, base: Path = Path()) -> TrainState:
     """The state before the first step: random weights, or those of the model that `options.initial` names.
+
+    Relative files start from the folder `base`.
 
     Raises
     ------
@@ -57,7 +60,8 @@ def new_state(options: TrainOptions) -> TrainState:
     if not options.initial:
         network = Network.initialise(spec, np.random.default_rng(options.seed))
     else:
-        network = Model.load(options.initial).network
+        file = base / options.initial
+        network = Model.load(file if file.is_file() else options.initial).network
         if network.spec != spec:
             raise ConfigError(f"initial model '{options.initial}' has other layers than [network]")
     return TrainState(network, WeightAverage(options.optimizer.average))

@@ -43,3 +43,14 @@ def test_what_does_not_fit_is_named(tmp_path, old, new, message):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ConfigError, match=message):
         read_options(path)
+
+
+def test_a_file_extends_another(tmp_path):
+    write_config(tmp_path / "a.toml", steps=7)
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\nseed = 5\n\n[sampling]\nbatch = 3\n')
+    base, more = (read_options(tmp_path / name)[0] for name in ("a.toml", "b.toml"))
+    assert (more.seed, more.sampling.batch) == (5, 3)
+    assert (more.steps, more.sampling.patch, more.network) == (7, base.sampling.patch, base.network)
+    (tmp_path / "c.toml").write_text('extends = "absent.toml"\n')
+    with pytest.raises(ConfigError, match="absent.toml"):
+        read_options(tmp_path / "c.toml")
