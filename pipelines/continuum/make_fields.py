@@ -6,6 +6,7 @@ run goes on. Seeds 900001 to 900005 are for tests and are never used here.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from skadetect.simulate import ContinuumOptions, random_telescope, simulate_cont
 
 SDC1_SEEDS = range(1, 61)
 TELESCOPE_SEEDS = range(101, 149)
+SHALLOW_SEEDS = range(201, 233)
+SHRINK = 0.25  # of the sources' sizes in the shallow fields
 VALIDATION_SEEDS = range(501, 504)
 TELESCOPE_VALIDATION_SEEDS = range(601, 603)
 
@@ -36,6 +39,28 @@ def sdc1_like(seed: int) -> ContinuumOptions:
     )
 
 
+def shallow(seed: int) -> ContinuumOptions:
+    """A random beam and depth with noise as smooth as the beam, sources a quarter as large, and no artefacts."""
+    drawn = random_telescope(seed, size=1024)
+    return replace(
+        drawn,
+        noise_spectrum="beam",
+        # separations shrink with the sizes; the number of sources a beam stays
+        angular_scale=drawn.angular_scale * SHRINK,
+        density=drawn.density * SHRINK**2,
+        response_loss=0.0,
+        primary_beam=False,
+        primary_beam_corrected=False,
+        diffuse_count=0.0,
+        sidelobe_level=0.0,
+        spoke_level=0.0,
+        noise_gradient=0.0,
+        stripe_level=0.0,
+        nan_border=0,
+        nan_circle=False,
+    )
+
+
 def make(folder: Path, options: ContinuumOptions) -> None:
     """Simulate one field unless it is there."""
     if not (folder / "truth.txt").exists():
@@ -53,10 +78,13 @@ def main(folder: Path, groups: set[str]) -> None:
     if "telescopes" in groups:
         for seed in TELESCOPE_SEEDS:
             make(folder / f"telescope_{seed}", random_telescope(seed, size=1536))
+    if "shallow" in groups:
+        for seed in SHALLOW_SEEDS:
+            make(folder / f"shallow_{seed}", shallow(seed))
     if "validation" in groups:
         for seed in TELESCOPE_VALIDATION_SEEDS:
             make(folder / f"telescope_validation_{seed}", random_telescope(seed, size=1024))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), set(sys.argv[2:]) or {"sdc1", "telescopes", "validation"})
+    main(Path(sys.argv[1]), set(sys.argv[2:]) or {"sdc1", "telescopes", "shallow", "validation"})
