@@ -6,6 +6,7 @@ Tasks carry what opens the data, never the data; results name the work they belo
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -125,16 +126,27 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
     }
     logger.info("starting %d workers (%s) of %d threads", workers, scheduler, threads)
     with dask.config.set(settings):
-        cluster = LocalCluster(
-            n_workers=workers if scheduler == "processes" else 1,
-            threads_per_worker=1 if scheduler == "processes" else workers,
-            processes=scheduler == "processes",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            silence_logs=logging.ERROR,
-        )
+        with _interrupts_blocked():
+            cluster = LocalCluster(
+                n_workers=workers if scheduler == "processes" else 1,
+                threads_per_worker=1 if scheduler == "processes" else workers,
+                processes=scheduler == "processes",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                silence_logs=logging.ERROR,
+            )
         with cluster, Client(cluster) as client:
             yield client
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """What starts here inherits a blocked Ctrl-C: this process alone takes it, and ends the others."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _limited(threads: int, function: Callable[[Item, Any], Result], item: Item, shared: Any) -> Result:
