@@ -40,7 +40,7 @@ def sdc1_like(seed: int) -> ContinuumOptions:
 
 
 def shallow(seed: int) -> ContinuumOptions:
-    """A random beam and depth with noise as smooth as the beam, sources a quarter as large, and no artefacts."""
+    """A random beam and depth, noise as smooth as the beam, sources a quarter as large, no artefacts."""
     drawn = random_telescope(seed, size=1024)
     return replace(
         drawn,
@@ -48,6 +48,7 @@ def shallow(seed: int) -> ContinuumOptions:
         # separations shrink with the sizes; the number of sources a beam stays
         angular_scale=drawn.angular_scale * SHRINK,
         density=drawn.density * SHRINK**2,
+        flux_min=3.0 * drawn.flux_min,
         response_loss=0.0,
         primary_beam=False,
         primary_beam_corrected=False,
