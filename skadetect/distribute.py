@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import numba
@@ -142,6 +143,7 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """What starts here inherits a blocked Ctrl-C: this process alone takes it, and ends the others."""
+    resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts by itself
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
