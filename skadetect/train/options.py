@@ -48,8 +48,8 @@ class TrainOptions:
     checkpoint_every : int
         Steps between checkpoints.
     initial : str
-        Model to start from (a name, or a file relative to the configuration's folder) instead of random weights;
-        empty for none.
+        Model to start from (a name, or a file relative to the configuration's folder) instead of random
+        weights; empty for none.
     parameters : str
         The quantities to regress: "continuum" or "none".
     backend : str
