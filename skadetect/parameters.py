@@ -163,6 +163,33 @@ def mirrored(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> ND
     return _negated(specs, encoded, "sin2")
 
 
+def angle_spread(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Standard deviation of the angle whose doubled cosine and sine were regressed, radians.
+
+    A network that learned both by squared error predicts their means, and the shorter that vector R, the
+    wider the angle is spread: sqrt(-2 ln R) / 2 for a wrapped normal (Mardia & Jupp 2000, section 3.4.1, for
+    2 theta).
+
+    Parameters
+    ----------
+    specs : sequence of ParameterSpec
+        Of the columns of `encoded`.
+    encoded : array (n, P)
+        Raw parameters.
+
+    Returns
+    -------
+    array (n,)
+        At most pi/sqrt(12), that of an angle nobody knows; NaN without an angle among the parameters.
+    """
+    transforms = [spec.transform for spec in specs]
+    if "cos2" not in transforms or "sin2" not in transforms:
+        return np.full(len(encoded), np.nan)
+    cos, sin = (encoded[:, transforms.index(name)].astype(np.float64) for name in ("cos2", "sin2"))
+    length = np.clip(np.hypot(cos, sin), 1e-6, 1.0)
+    return np.minimum(0.5 * np.sqrt(-2.0 * np.log(length)), np.pi / np.sqrt(12.0))
+
+
 def transposed(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float32]:
     """Encoded parameters (n, P) after x and y change places: theta becomes pi/2 - theta."""
     return _negated(specs, encoded, "cos2")

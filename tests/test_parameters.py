@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skadetect.errors import ModelError
-from skadetect.parameters import CONTINUUM, ParameterSpec, decode, encode, mirrored, transposed
+from skadetect.parameters import CONTINUUM, ParameterSpec, angle_spread, decode, encode, mirrored, transposed
 
 
 def _columns(n=50, seed=0):
@@ -98,3 +98,14 @@ def test_no_sources_encode_to_an_empty_table():
     empty = encode(CONTINUUM, {"int_flux": []}, anchor=np.empty(0), beam_fwhm=2.0)
     assert empty.shape == (0, 5)
     assert decode(CONTINUUM, empty, anchor=np.empty(0), beam_fwhm=2.0)["theta"].shape == (0,)
+
+
+def test_the_spread_of_an_angle_is_that_of_its_mean_vector():
+    rng = np.random.default_rng(0)
+    angles = rng.normal(0.7, np.radians([[5.0], [15.0]]), (2, 100_000))
+    encoded = np.zeros((2, len(CONTINUUM)), np.float32)
+    encoded[:, 3], encoded[:, 4] = np.cos(2 * angles).mean(axis=1), np.sin(2 * angles).mean(axis=1)
+    np.testing.assert_allclose(np.degrees(angle_spread(CONTINUUM, encoded)), [5.0, 15.0], rtol=0.02)
+    unknown = angle_spread(CONTINUUM, np.zeros((1, 5), np.float32))
+    assert np.degrees(unknown)[0] == pytest.approx(180 / np.sqrt(12))
+    assert np.isnan(angle_spread(CONTINUUM[:3], encoded[:, :3])).all()

@@ -20,7 +20,7 @@ from skadetect.catalog.schema import COLUMNS, ColumnSpec, column_unit
 from skadetect.catalog.uncertainty import GaussianErrors, gaussian_errors
 from skadetect.detections import Detections
 from skadetect.image import Image
-from skadetect.parameters import ParameterSpec, decode
+from skadetect.parameters import ParameterSpec, angle_spread, decode
 
 Columns = dict[str, NDArray[Any]]
 
@@ -35,6 +35,7 @@ class _Shapes:
     int_flux: NDArray[np.float64]
     intrinsic: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
     convolved: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    spread: NDArray[np.float64]
     at_floor: NDArray[np.bool_] = field(repr=False)
 
 
@@ -101,6 +102,7 @@ def _decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> 
         int_flux=values["int_flux"] * rows.local_rms if "int_flux" in values else rows.peak,
         intrinsic=(major, minor, theta),
         convolved=convolve(major, minor, theta, image.pixel_beam),
+        spread=angle_spread(specs, rows.parameters),
         at_floor=minor <= _AT_FLOOR * max(floors, default=0.0) * fwhm,
     )
 
@@ -118,6 +120,7 @@ def _sky_columns(rows: Detections, shapes: _Shapes, image: Image, prefix: str) -
         columns[f"bmaj{suffix}"] = bmaj * image.pixel_scale
         columns[f"bmin{suffix}"] = bmin * image.pixel_scale
         columns[f"pa{suffix}"] = theta_to_pa(image.wcs, x, y, theta)
+    columns["e_pa_deconv"] = np.degrees(shapes.spread)
     return columns
 
 

@@ -45,6 +45,13 @@ COLUMNS: tuple[ColumnSpec, ...] = tuple(
         ("bmaj_deconv", "arcsec", "phys.angSize.smajAxis", "f4", "major FWHM, beam removed"),
         ("bmin_deconv", "arcsec", "phys.angSize.sminAxis", "f4", "minor FWHM, beam removed"),
         ("pa_deconv", "deg", "pos.posAng", "f4", "position angle of bmaj_deconv, north through east"),
+        (
+            "e_pa_deconv",
+            "deg",
+            "stat.error;pos.posAng",
+            "f4",
+            "error of pa_deconv, by the network; NaN unknown",
+        ),
         ("local_rms", PEAK_UNIT, "stat.stdev;phot.flux.density", "f8", "noise at the source"),
         ("local_background", PEAK_UNIT, "instr.background", "f8", "background at the source"),
         ("snr", "", "stat.snr", "f4", "peak_flux over local_rms"),

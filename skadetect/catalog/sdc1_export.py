@@ -1,7 +1,8 @@
 """A catalogue in the twelve columns of the first SKA Science Data Challenge, fluxes without the primary beam.
 
 The challenge counts position angles clockwise from due west, and takes intrinsic sizes. Sizes are exported as
-Gaussian FWHM (size 2); class and core fraction, which are not measured, are those of nearly every source.
+Gaussian FWHM (size 2), uncertain angles as they are expected to score best; class and core fraction, not
+measured, are those of nearly every source.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from skadetect.astrometry import sky_to_pixel
 from skadetect.catalog.sdc1 import SDC1_COLUMNS, write_sdc1
+from skadetect.catalog.sdc1_angle import best_angle
 from skadetect.errors import InputError
 from skadetect.fits_source import open_fits
 from skadetect.header_repair import repair_header
@@ -71,7 +73,7 @@ def to_sdc1(catalog: Catalog, *, primary_beam: str | os.PathLike[str] | None = N
             "id": columns["source_id"], "ra_core": columns["ra"], "dec_core": columns["dec"],
             "ra_cent": columns["ra"], "dec_cent": columns["dec"], "flux": flux, "core_frac": CORE_FRACTION,
             "b_maj": columns["bmaj_deconv"], "b_min": columns["bmin_deconv"],
-            "pa": sdc1_angle(columns["pa_deconv"]),
+            "pa": best_angle(sdc1_angle(columns["pa_deconv"]), columns["e_pa_deconv"]),
             "size": SIZE_GAUSSIAN, "class": CLASS_STAR_FORMING,
         },
         columns=list(SDC1_COLUMNS),

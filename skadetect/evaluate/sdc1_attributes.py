@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect.catalog.sdc1_angle import TOLERANCE, fold
+
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Floats]
 
@@ -91,7 +93,7 @@ def attribute_scores(sub: Columns, truth: Columns, beam: float) -> Floats:
                 _score(np.abs(sub["flux"] - truth["flux"]) / truth["flux"], 0.1),
                 _score(_size_error(sub, truth, "b_maj"), 0.3),
                 np.where(stands_for_las, 1.0, _score(_size_error(sub, truth, "b_min"), 0.3)),
-                np.where(stands_for_las, 1.0, _score(np.abs(_fold(sub["pa"]) - _fold(truth["pa"])), 10.0)),
+                np.where(stands_for_las, 1.0, _score(np.abs(fold(sub["pa"]) - fold(truth["pa"])), TOLERANCE)),
                 _score(np.abs(sub["core_frac"] - truth["core_frac"]) / _MEAN_CORE_FRACTION, 0.05),
                 (sub["class"] == truth["class"]).astype(np.float64),
             ],
@@ -132,12 +134,3 @@ def _size_error(sub: Columns, truth: Columns, axis: str) -> Floats:
     """Relative error of a size converted to the truth's size type (unknown types stay as they are)."""
     factor = np.nan_to_num(_size_factor(sub["size"]) / _size_factor(truth["size"]), nan=1.0)
     return np.abs(sub[axis] * factor - truth[axis]) / truth[axis]
-
-
-def _fold(pa: Floats) -> Floats:
-    """Fold an angle as the official scorer does: each step once, in this sequence."""
-    folded = np.array(pa, dtype=np.float64)
-    for limit in (180.0, 90.0, 45.0):
-        folded[folded > limit] -= limit
-    folded[folded < -45.0] += 45.0
-    return folded

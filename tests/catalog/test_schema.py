@@ -11,7 +11,7 @@ def test_names_are_unique_and_what_a_catalogue_promises_is_there():
     names = [spec.name for spec in COLUMNS]
     promised = (
         "source_id name ra dec x y peak_flux int_flux bmaj bmin pa bmaj_deconv bmin_deconv pa_deconv "
-        "local_rms snr score flags e_ra e_dec e_peak_flux e_int_flux e_bmaj e_bmin e_pa"
+        "e_pa_deconv local_rms snr score flags e_ra e_dec e_peak_flux e_int_flux e_bmaj e_bmin e_pa"
     )
     assert len(set(names)) == len(names) and set(promised.split()) <= set(names)
 
