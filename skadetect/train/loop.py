@@ -174,9 +174,9 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
 def _run(training: Training, state: TrainState, *, progress: bool) -> None:
     """All remaining steps."""
     options = training.options
-    bar = tqdm(total=options.steps, initial=state.step, disable=not progress, unit="step", smoothing=0.05)
+    bar = tqdm(total=options.last_step, initial=state.step, disable=not progress, unit="step", smoothing=0.05)
     with bar:
-        for patches in training.sampler.batches(state.step, options.steps):
+        for patches in training.sampler.batches(state.step, options.last_step):
             begun = time.perf_counter()
             terms, numbers = train_step(state, patches, options, backend=training.backend)
             parts = _loss_row(terms)
@@ -185,9 +185,9 @@ def _run(training: Training, state: TrainState, *, progress: bool) -> None:
                 recent = training.losses.rows[-50:]
                 bar.set_postfix({name[:5]: f"{np.mean([r[name] for r in recent]):.3f}" for name in parts})
             bar.update()
-            if _due(state.step, options.validation.every, options.steps) and training.held:
+            if _due(state.step, options.validation.every, options.last_step) and training.held:
                 _validate(training, state, bar)
-            if _due(state.step, options.checkpoint_every, options.steps):
+            if _due(state.step, options.checkpoint_every, options.last_step):
                 _save(training, state)
 
 

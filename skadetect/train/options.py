@@ -42,7 +42,9 @@ class TrainOptions:
     out : str
         Folder of the results, relative to the configuration's folder.
     steps : int
-        Optimiser steps in all.
+        Optimiser steps that the schedule spans.
+    stop : int
+        Steps after which the training ends before its schedule does, for another stage to go on; 0 for none.
     seed : int
         Of the weights, the patches and the association.
     checkpoint_every : int
@@ -65,6 +67,7 @@ class TrainOptions:
     description: str = ""
     out: str = "run"
     steps: int = 10000
+    stop: int = 0
     seed: int = 0
     checkpoint_every: int = 200
     initial: str = ""
@@ -87,6 +90,8 @@ class TrainOptions:
             )
         if self.steps < 1 or self.checkpoint_every < 1 or not 0 <= self.seed < 2**63:
             raise ConfigError("steps and checkpoint_every must be at least 1 and seed at least 0")
+        if not 0 <= self.stop <= self.steps:
+            raise ConfigError(f"stop is {self.stop}, expected 0 or a step up to {self.steps}")
         spec = self.network_spec
         if spec.stride != self.head.stride:
             raise ConfigError(f"the network's stride is {spec.stride}, the head's {self.head.stride}")
@@ -94,6 +99,11 @@ class TrainOptions:
             raise ConfigError(
                 f"a patch of {self.sampling.patch} is no multiple of the stride {self.head.stride}"
             )
+
+    @property
+    def last_step(self) -> int:
+        """Step after which the training ends."""
+        return self.stop or self.steps
 
     @property
     def specs(self) -> tuple[ParameterSpec, ...]:

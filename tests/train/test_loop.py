@@ -120,3 +120,14 @@ def test_a_loss_that_is_no_number_stops_the_training(folder, monkeypatch):
     monkeypatch.setattr(Network, "initialise", classmethod(broken))
     with pytest.raises(ModelError, match="learning_rate"):
         run(folder, "broken")
+
+
+def test_a_stage_that_stops_early_is_the_start_of_the_whole(folder):
+    whole = run(folder, "long", steps=4, every=2)
+    part = run(folder, "short", steps=4, extra="stop = 2")
+    assert Model.load(part.last).metadata["steps"] == 2
+    curves = [Record(folder / out / "losses.csv") for out in ("long", "short")]
+    for curve in curves:
+        curve.restore(2)
+    np.testing.assert_array_equal(curves[0].column("total"), curves[1].column("total"))
+    assert Model.load(whole.last).metadata["steps"] == 4
