@@ -173,8 +173,8 @@ class Detector:
             background = estimate_background(view, progress=show)
         job = Job(view, background, self.model, threshold, options.device)
         ledger = None if resume_folder is None else self._ledger(resume_folder, image, job)
-        detections, network_seconds = detect_tiles(job, options, ledger)
-        kept = _to_original(merge(detections, self.model), view)
+        kept, network_seconds = detect_tiles(job, options, ledger)
+        kept = _to_original(merge(kept, self.model), view)
         extra = {
             "thresh": threshold,
             "modelsha": self.digest,

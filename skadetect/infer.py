@@ -99,7 +99,6 @@ def merge(rows: Detections, model: Model) -> Detections:
     """
     if not len(rows):
         return rows
-    rows = rows.sorted()
     return rows.take(nms(rows.boxes, rows.score, threshold=model.nms_overlap))
 
 
