@@ -15,6 +15,8 @@ from skadetect.train.fields import Field
 
 # A patch with more blank pixels than this is drawn again, so often at most.
 BLANK_SHARE, REDRAWS = 0.5, 8
+# What counts as extended: intrinsic major axis in beams, and the signal to noise at which one sees it.
+EXTENDED_BEAMS, EXTENDED_SNR = 2.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class SamplingOptions:
         Side of a patch, pixels; a multiple of the network's stride.
     batch : int
         Patches a step.
+    extended : float
+        Share of patches that are placed around an extended source, which a random patch rarely holds.
     workers : int
         Threads that make batches ahead; 0 makes each when it is asked for.
     augment : AugmentOptions
@@ -35,6 +39,7 @@ class SamplingOptions:
 
     patch: int = 192
     batch: int = 8
+    extended: float = 0.0
     workers: int = 1
     augment: AugmentOptions = field(default_factory=AugmentOptions)
 
@@ -71,6 +76,7 @@ class PatchSampler:
         self.fields = list(fields)
         self.options = options
         self.seed = seed
+        self._extended = [_extended_weights(one) for one in self.fields]
         self._cumulative = np.cumsum(np.asarray(weights, np.float64) / np.sum(weights))
         for one in self.fields:
             if min(one.snr.shape[-2:]) < options.patch:
@@ -104,6 +110,11 @@ class PatchSampler:
     def _draw(self, rng: np.random.Generator) -> Patch:
         """A patch from a random place of a random field."""
         index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.fields) - 1)
+        chance, place = rng.random(2)
+        weights = self._extended[index]
+        if chance < self.options.extended and len(weights):
+            source = int(np.searchsorted(weights, place * weights[-1], side="right"))
+            return self._cut_around(self.fields[index], min(source, len(weights) - 1), rng)
         patch = self._cut(self.fields[index], rng)
         for _ in range(REDRAWS):
             if np.count_nonzero(patch.snr) >= BLANK_SHARE * patch.snr.size:
@@ -112,11 +123,33 @@ class PatchSampler:
         return patch
 
     def _cut(self, one: Field, rng: np.random.Generator) -> Patch:
-        """A random square of one field with the sources in it."""
+        """A random square of one field."""
         side = self.options.patch
         height, width = one.snr.shape[-2:]
-        y, x = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
+        return self._cut_at(
+            one, int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
+        )
+
+    def _cut_around(self, one: Field, source: int, rng: np.random.Generator) -> Patch:
+        """A square with one source anywhere in its middle half, as far as the field allows."""
+        side = self.options.patch
+        corner = one.sources.position[source, -2:] - side * rng.uniform(0.25, 0.75, 2)
+        y, x = np.clip(np.rint(corner).astype(int), 0, np.array(one.snr.shape[-2:]) - side)
+        return self._cut_at(one, int(y), int(x))
+
+    def _cut_at(self, one: Field, y: int, x: int) -> Patch:
+        """The square from a corner on, with the sources in it."""
+        side = self.options.patch
         position = one.sources.position - np.array([0.0] * (one.sources.position.shape[1] - 2) + [y, x])
         inside = (position[:, -2:] >= -0.5).all(axis=1) & (position[:, -2:] < side - 0.5).all(axis=1)
         sources = one.sources.with_(position=position).take(inside)
         return Patch(one.snr[:, y : y + side, x : x + side], one.beam, sources)
+
+
+def _extended_weights(one: Field) -> np.ndarray:
+    """Running sum of how much more extended than the beam each source is; empty if none is."""
+    sources = one.sources
+    excess = np.maximum(sources.bmaj / one.beam.fwhm - EXTENDED_BEAMS, 0.0)
+    excess[sources.peak_snr < EXTENDED_SNR] = 0.0
+    total = np.cumsum(excess)
+    return total if len(total) and total[-1] > 0 else np.empty(0)

@@ -83,3 +83,20 @@ def test_a_small_field_is_refused_by_name():
         sampler(patch=64)
     with pytest.raises(ConfigError):
         SamplingOptions(batch=0)
+
+
+def test_extended_sources_are_sought_out():
+    plain = field(n=30)
+    sizes = np.ones(30)
+    sizes[7] = 40.0
+    wide = Field(plain.name, plain.snr, plain.beam, plain.sources.with_(bmaj=sizes))
+
+    def hits(share: float) -> int:
+        patches = [p for step in range(20) for p in sampler([wide], extended=share).batch(step)]
+        return sum(bool((p.sources.bmaj == 40.0).any()) for p in patches)
+
+    assert hits(1.0) == 60
+    assert hits(0.0) < 40
+    assert equal(sampler([plain], extended=1.0).batch(1), sampler([plain], extended=0.5).batch(1)), (
+        "none there"
+    )
