@@ -166,25 +166,39 @@ def _accumulate(source: Any, target: Any) -> None:
 
 
 @nb.njit(**JIT)
+def _window(pixel: int, geometry: Any) -> Any:
+    """First tap (z, y, x) of an output pixel, and which taps along x lie inside the image."""
+    _, _, nx, _, _, oy, ox, _, _, kx, sz, sy, sx, pz, py, px = geometry
+    x = (pixel % ox) * sx - px
+    y = ((pixel // ox) % oy) * sy - py
+    z = (pixel // (ox * oy)) * sz - pz
+    skip = max(0, -x)
+    return z, y, x, skip, max(skip, min(kx, nx - x))
+
+
+@nb.njit(**JIT)
+def _line_start(z: int, y: int, x: int, geometry: Any) -> int:
+    """Offset of a line of taps in a sample, -1 where the line lies outside the image."""
+    nz, ny, nx, nf = geometry[:4]
+    if z < 0 or z >= nz or y < 0 or y >= ny:
+        return -1
+    return int(((z * ny + y) * nx + x) * nf)
+
+
+@nb.njit(**JIT)
 def _gather(x: Any, base: int, pixel: int, columns: Any, row: int, geometry: Any) -> None:
     """Copy the neighbourhood of one output pixel of the sample at `base` into a row of `columns`."""
-    nz, ny, nx, nf, _, oy, ox, kz, ky, kx, sz, sy, sx, pz, py, px = geometry
-    x_out = pixel % ox
-    y_out = (pixel // ox) % oy
-    z_out = pixel // (ox * oy)
-    first = x_out * sx - px
-    skip = max(0, -first)
-    stop = max(skip, min(kx, nx - first))
+    nf, kz, ky, kx = geometry[3], geometry[7], geometry[8], geometry[9]
+    z, y, first, skip, stop = _window(pixel, geometry)
     line = columns[row]
     at = 0
     for tap_z in range(kz):
-        z = z_out * sz - pz + tap_z
         for tap_y in range(ky):
-            y = y_out * sy - py + tap_y
-            if z < 0 or z >= nz or y < 0 or y >= ny:
+            start = _line_start(z + tap_z, y + tap_y, first + skip, geometry)
+            if start < 0:
                 line[at : at + kx * nf] = 0.0
             else:
-                source = base + ((z * ny + y) * nx + first + skip) * nf
+                source = base + start
                 line[at : at + skip * nf] = 0.0
                 _copy(x[source : source + (stop - skip) * nf], line[at + skip * nf : at + stop * nf])
                 line[at + stop * nf : at + kx * nf] = 0.0
@@ -274,22 +288,15 @@ def _filter_sums(x: Any, grad: Any, sums: Any, bias_sums: Any, geometry: Any, bl
 @nb.njit(**JIT)
 def _spread(dx: Any, pixel: int, columns: Any, row: int, geometry: Any) -> None:
     """Add one row of neighbourhood gradients back to the pixels it was gathered from."""
-    nz, ny, nx, nf, _, oy, ox, kz, ky, kx, sz, sy, sx, pz, py, px = geometry
-    x_out = pixel % ox
-    y_out = (pixel // ox) % oy
-    z_out = pixel // (ox * oy)
-    first = x_out * sx - px
-    skip = max(0, -first)
-    stop = max(skip, min(kx, nx - first))
+    nf, kz, ky, kx = geometry[3], geometry[7], geometry[8], geometry[9]
+    z, y, first, skip, stop = _window(pixel, geometry)
     line = columns[row]
     at = 0
     for tap_z in range(kz):
-        z = z_out * sz - pz + tap_z
         for tap_y in range(ky):
-            y = y_out * sy - py + tap_y
-            if 0 <= z < nz and 0 <= y < ny:
-                target = ((z * ny + y) * nx + first + skip) * nf
-                _accumulate(line[at + skip * nf : at + stop * nf], dx[target : target + (stop - skip) * nf])
+            start = _line_start(z + tap_z, y + tap_y, first + skip, geometry)
+            if start >= 0:
+                _accumulate(line[at + skip * nf : at + stop * nf], dx[start : start + (stop - skip) * nf])
             at += kx * nf
 
 
