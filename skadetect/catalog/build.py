@@ -17,7 +17,7 @@ from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS, ColumnSpec, column_unit
-from skadetect.catalog.uncertainty import GaussianErrors, gaussian_errors
+from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_errors
 from skadetect.detections import Detections
 from skadetect.image import Image
 from skadetect.parameters import ParameterSpec, angle_spread, decode
@@ -160,12 +160,7 @@ def _error_columns(errors: GaussianErrors, columns: Columns, image: Image) -> Co
 def _calibrate(columns: Columns, calibration: Mapping[str, Sequence[float]]) -> None:
     """Widen errors in place as the model's validation asks for; see `ModelInfo`."""
     for name, (factor, floor) in calibration.items():
-        value: Any = columns[name.removeprefix("e_")]
-        if name in ("e_ra", "e_dec"):
-            value = columns["bmaj"]
-        if name == "e_pa":
-            value = np.degrees(1.0)
-        columns[name] = np.hypot(factor * columns[name], floor * value)
+        columns[name] = np.hypot(factor * columns[name], floor * floor_scale(name, columns))
 
 
 def _flags(

@@ -20,8 +20,8 @@ class ModelInfo(Protocol):
     """What a catalogue needs to know of a model; `skadetect.nn.model.Model` has it.
 
     ``metadata["error_calibration"]`` maps columns such as "e_int_flux" to
-    (factor, floor), measured on validation fields: the error e of a value v becomes
-    sqrt((factor e)^2 + (floor v)^2), with bmaj for v of e_ra and e_dec, and one radian for v of e_pa.
+    (factor, floor), measured on validation fields: an error e becomes sqrt((factor e)^2 + (floor v)^2), where
+    v is `skadetect.catalog.uncertainty.floor_scale`, for fluxes the value itself.
     """
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,6 +71,29 @@ def gaussian_errors(
         major=along * bmaj / FWHM_PER_SIGMA,
         minor=across * bmin / FWHM_PER_SIGMA,
     )
+
+
+def floor_scale(error: str, columns: Mapping[str, Any]) -> Any:
+    """What the floor of a calibrated error is a fraction of.
+
+    Parameters
+    ----------
+    error : str
+        Name of an error column, such as "e_int_flux".
+    columns : mapping of str to array (n,)
+        The catalogue, in the schema's units.
+
+    Returns
+    -------
+    array (n,) or float
+        In the unit of the error: bmaj for positions, the axis without the beam for sizes (what the beam adds
+        is known), one radian in degrees for angles, else the value itself.
+    """
+    name = error.removeprefix("e_")
+    if name.startswith("pa"):
+        return np.degrees(1.0)
+    source = {"ra": "bmaj", "dec": "bmaj", "bmaj": "bmaj_deconv", "bmin": "bmin_deconv"}.get(name, name)
+    return np.asarray(columns[source], np.float64)
 
 
 def _relative_error(

@@ -117,7 +117,7 @@ def test_errors_along_an_elongated_source_are_larger_than_across():
 def test_error_calibration_of_a_model_widens_errors():
     image = toy_image()
     rows = toy_detections(image.pixel_beam)
-    calibration = {"e_int_flux": (2.0, 0.1), "e_ra": (1.0, 0.5), "e_pa": (1.0, 0.5)}
+    calibration = dict.fromkeys(("e_ra", "e_pa", "e_bmin"), (1.0, 0.5)) | {"e_int_flux": (2.0, 0.1)}
     model = SimpleNamespace(**{**vars(MODEL), "metadata": {"error_calibration": calibration}})
     plain, wide = build_catalog(rows, image, MODEL), build_catalog(rows, image, model)
     expected = np.hypot(2 * plain["e_int_flux"].value, 0.1 * plain["int_flux"].value)
@@ -126,6 +126,8 @@ def test_error_calibration_of_a_model_widens_errors():
         wide["e_ra"].value, np.hypot(plain["e_ra"].value, 0.5 * plain["bmaj"].value), rtol=1e-5
     )
     np.testing.assert_allclose(wide["e_pa"].value, np.hypot(plain["e_pa"].value, np.degrees(0.5)), rtol=1e-5)
+    size = np.hypot(plain["e_bmin"].value, 0.5 * plain["bmin_deconv"].value)
+    np.testing.assert_allclose(wide["e_bmin"].value, size, rtol=1e-5)
     np.testing.assert_array_equal(wide["e_dec"], plain["e_dec"])
 
 

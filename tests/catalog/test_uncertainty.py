@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
-from skadetect.catalog.uncertainty import gaussian_errors
+from skadetect.catalog.uncertainty import floor_scale, gaussian_errors
 
 BEAM = PixelBeam(4.0, 3.0, 0.3)
 
@@ -38,3 +38,17 @@ def test_less_than_one_sigma_counts_as_one_and_negative_flux_has_a_positive_erro
     errors = gaussian_errors([-3.0, 1.0], 4.0, 3.0, beam=BEAM, int_flux=[-2.0, 2.0], peak=[-1.0, 1.0])
     assert errors.peak[0] == errors.peak[1] > 0
     assert errors.int_flux[0] == errors.int_flux[1] > 0
+
+
+def test_floors_are_fractions_of_what_the_error_is_of():
+    columns = {
+        "bmaj": [5.0],
+        "bmaj_deconv": [3.0],
+        "bmin_deconv": [2.0],
+        "int_flux": [7.0],
+        "peak_flux": [4.0],
+    }
+    wanted = {"e_ra": 5.0, "e_dec": 5.0, "e_bmaj": 3.0, "e_bmin": 2.0, "e_int_flux": 7.0, "e_peak_flux": 4.0}
+    for name, value in wanted.items():
+        assert floor_scale(name, columns) == [value], name
+    assert floor_scale("e_pa", columns) == pytest.approx(57.29578)
