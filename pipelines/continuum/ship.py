@@ -1,0 +1,163 @@
+"""Ship the model `continuum`: threshold, calibrated errors, provenance and model card.
+
+The threshold and the errors are those that the held-out fields of make_fields.py ask for. Prints the metrics,
+and leaves a picture of the pulls beside the trained model.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from card import model_card
+
+import skadetect
+from skadetect.beams import PixelBeam, convolve
+from skadetect.catalog.catalog import Catalog
+from skadetect.config import options_from_mapping
+from skadetect.detect import Detector
+from skadetect.errors import ModelError
+from skadetect.evaluate.pull_figure import plot_pulls
+from skadetect.evaluate.pulls import fit_calibration, pulls, residuals, summarise
+from skadetect.nn.backends.select import get_backend
+from skadetect.nn.model import Model
+from skadetect.train.fields import FieldGroup
+from skadetect.train.truth import primary_beam_at, read_truth
+from skadetect.train.validate import ValidationOptions, load_held_out, validate
+
+GROUPS = ("validation", "telescope_validation")  # folders GROUP_SEED; the first one gives the SDC1 score
+LARGEST = 15_000_000  # bytes of a model file
+VALIDATION_KEYS = ("frequency", "completeness_snr", "real_snr", "radius", "lowest_purity")
+STAGES = ("config.toml", "refine.toml")
+SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
+FOLDER = Path("pipelines") / "continuum"
+SHIPPED = Path(skadetect.__file__).parent / "models"
+
+
+def main(trained: Path, fields: Path, out: Path) -> None:
+    """Make NAME.safetensors and NAME.md in the folder `out`."""
+    start, model = time.perf_counter(), Model.load(trained)
+    options = validation_options(model, fields)
+    held = load_held_out(options, fields, normalization=model.normalization)
+    metrics = validate(model, held, options, backend=get_backend("cpu"))
+    model = replace(model, threshold=metrics.threshold)
+    report("metrics", asdict(metrics))
+    pairs = held_out_pairs(replace(model, metadata={}), fields)
+    calibration = fit_calibration(pairs)
+    report("errors: factor, floor", calibration)
+    plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
+    metadata = {
+        "description": model.metadata["description"],
+        "skadetect": skadetect.__version__,
+        "commands": commands(stages := training_stages(model, trained)),
+        "training": stages,
+        "validation": asdict(metrics),
+        "validation_options": {key: getattr(options, key) for key in VALIDATION_KEYS},
+        "validation_fields": [folder.name for group in GROUPS for folder in folders(fields, group)],
+        "error_calibration": calibration,
+        "pulls": pull_table(pairs, calibration, SNR_EDGES[[0, -1]]),
+        "pulls_by_snr": pull_table(pairs, calibration, SNR_EDGES),
+        "bmaj_beyond_three": float((pulls(pairs, calibration)["bmaj"].abs() > 3.0).mean()),
+    }
+    path = replace(model, metadata=metadata).save(out / f"{model.name}.safetensors")
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise ModelError(f"{path} has {size} bytes, expected at most {LARGEST}")
+    path.with_suffix(".md").write_text(model_card(Model.load(path), size), encoding="utf-8")
+    print(f"{path}: {size / 1e6:.2f} MB, {time.perf_counter() - start:.0f} s")
+
+
+def folders(fields: Path, group: str) -> list[Path]:
+    """The fields of a group."""
+    found = sorted(folder for folder in fields.glob(f"{group}_*") if (folder / "truth.txt").exists())
+    if not found:
+        raise SystemExit(f"{fields} holds no {group}_*: run make_fields.py {fields} validation")
+    return found
+
+
+def validation_options(model: Model, fields: Path) -> ValidationOptions:
+    """Those of the training, for its fields wherever they are now."""
+    options = options_from_mapping(ValidationOptions, model.metadata["options"]["validation"])
+    scored, others = (FieldGroup(tuple(str(f.resolve()) for f in folders(fields, g))) for g in GROUPS)
+    return replace(options, groups=(scored,), others=(others,))
+
+
+def held_out_pairs(model: Model, fields: Path) -> pd.DataFrame:
+    """Measured minus true on all held-out fields, with a column `group`."""
+    detector, parts = Detector(model), []
+    for group in GROUPS:
+        for folder in folders(fields, group):
+            catalog = detector.detect(folder / "image.fits")
+            beam = beam_on_sky(catalog)
+            parts.append(residuals(catalog, true_table(folder, beam), beam=beam.fwhm).assign(group=group))
+            print(f"{folder.name}: {len(catalog)} sources, {len(parts[-1])} isolated", flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
+def beam_on_sky(catalog: Catalog) -> PixelBeam:
+    """The beam in arcsec, its angle from north through east."""
+    bmaj, bmin, bpa = (catalog.meta[name] for name in ("bmaj", "bmin", "bpa"))
+    return PixelBeam(3600.0 * bmaj, 3600.0 * bmin, float(np.radians(bpa)))
+
+
+def true_table(folder: Path, beam: PixelBeam) -> pd.DataFrame:
+    """The truth as a perfect catalogue would have it: fluxes apparent, sizes seen through the beam."""
+    truth, response = read_truth(folder / "truth.txt"), folder / "primary_beam.fits"
+    flux = truth.flux * (primary_beam_at(response, truth.ra, truth.dec) if response.exists() else 1.0)
+    pa = np.radians(truth.pa)
+    bmaj, bmin, angle = convolve(truth.bmaj, truth.bmin, pa, beam)
+    drawn = convolve(truth.bmaj * truth.spread, truth.bmin * truth.spread, pa, beam)
+    columns = {"ra": truth.ra, "dec": truth.dec, "int_flux": flux, "bmaj": bmaj, "bmin": bmin}
+    peak = flux * beam.bmaj * beam.bmin / (drawn[0] * drawn[1])
+    return pd.DataFrame(columns | {"pa": np.degrees(angle), "peak_flux": peak})
+
+
+def pull_table(
+    pairs: pd.DataFrame, calibration: Mapping[str, tuple[float, float]], edges: np.ndarray
+) -> list[dict[str, Any]]:
+    """Pulls of each group in bins of signal to noise, and (measured - true) / true of the fluxes."""
+    table = pulls(pairs, calibration)
+    table["flux"] = pairs["int_flux"] / (pairs["floor_int_flux"] - pairs["int_flux"])
+    parts = [summarise(table[pairs["group"] == group], edges).assign(group=group) for group in GROUPS]
+    rows = pd.concat(parts).round(3).astype(object)
+    # a bin without sources has no median, and JSON knows no NaN
+    return rows.where(rows.notna(), None).to_dict("records")
+
+
+def training_stages(model: Model, trained: Path) -> list[dict[str, Any]]:
+    """Provenance of this training and of those it started from, the first one first."""
+    metadata = model.metadata
+    keys = ("steps", "patches", "targets", "fields", "options", "validation")
+    stages = [{key: metadata[key] for key in keys}]
+    if initial := metadata["options"].get("initial"):
+        path = trained.resolve().parent.parent / initial
+        stages = training_stages(Model.load(path if path.exists() else initial), path) + stages
+    return stages
+
+
+def commands(stages: list[dict[str, Any]]) -> list[str]:
+    """What made the weights, in order."""
+    train = [f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]]
+    last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
+    make, ship = (f"python {FOLDER / name}" for name in ("make_fields.py", "ship.py"))
+    return [f"{make} {FOLDER / 'fields'}", *train, f"{ship} {last} {FOLDER / 'fields'}"]
+
+
+def report(title: str, values: Mapping[str, Any]) -> None:
+    """Print a few numbers by name."""
+    print(title)
+    for name, value in values.items():
+        print(f"  {name:18}", *(f"{v:.4g}" for v in np.atleast_1d(value)), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("trained", type=Path, help="last.safetensors of the last training")
+    parser.add_argument("fields", type=Path, help="folder that make_fields.py filled")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the model and its card go")
+    arguments = parser.parse_args()
+    main(arguments.trained, arguments.fields, arguments.out)
