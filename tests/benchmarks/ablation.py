@@ -2,8 +2,8 @@
 
 Each variant is a TOML file laid over pipelines/continuum/config.toml and ablation/common.toml. All train on
 the same patches of the same fields, in the same order, with the same optimiser, steps and seed, at each of
-the given learning rates; each is then validated on held-out fields at its best threshold and its best limit
-of the non-maximum suppression. Results already in OUT are kept: a run goes on where it was stopped.
+the given learning rates; each is then validated on held-out fields at its best threshold. Results already in
+OUT are kept: a run goes on where it was stopped.
 
 Usage: ablation.py OUT --fields FIELDS/sdc1_00[1-8] --held-out FIELDS/validation_* [--steps 400]
        [--rates 2e-3 4e-3] [--seeds 1 2] [--variants shipped squared ...]
@@ -30,11 +30,10 @@ from skadetect.train.loop import train_step
 from skadetect.train.options import TrainOptions
 from skadetect.train.sampling import PatchSampler
 from skadetect.train.state import averaged, new_state
-from skadetect.train.validate import HeldOut, Metrics, load_held_out, validate
+from skadetect.train.validate import HeldOut, load_held_out, validate
 
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "continuum"
 VARIANTS = ("shipped", "score_parameters", "light_background", "squared", "stride8", "original")
-NMS_LIMITS = (-0.1, 0.1)
 COLUMNS = ("score", "average_precision", "score_purity", "mean_attribute", "completeness", "threshold")
 
 HEADINGS = (
@@ -98,17 +97,8 @@ def train_variant(options: TrainOptions, data: Data) -> tuple[Model, float]:
     return model, float(np.mean(losses[-max(1, len(losses) // 10) :]))
 
 
-def validate_variant(model: Model, options: TrainOptions, data: Data) -> tuple[Metrics, float]:
-    """The best metrics over the limits of the non-maximum suppression, and that limit."""
-    found = []
-    for limit in NMS_LIMITS:
-        merged = replace(model, nms_overlap=limit)
-        found.append((validate(merged, data.held, options.validation, backend=data.backend), limit))
-    return max(found, key=lambda pair: pair[0].merit)
-
-
-def run(name: str, rate: float, seed: int, steps: int, data: Data) -> dict:
-    """Train and validate one variant."""
+def run(name: str, rate: float, seed: int, steps: int, data: Data) -> tuple[dict, Model]:
+    """Train and validate one variant: its row of the table, and the model."""
     options = variant_options(name)
     options = replace(
         options, steps=steps, seed=seed, optimizer=replace(options.optimizer, learning_rate=rate)
@@ -116,10 +106,11 @@ def run(name: str, rate: float, seed: int, steps: int, data: Data) -> dict:
     begun = time.perf_counter()
     model, loss = train_variant(options, data)
     trained = time.perf_counter() - begun
-    metrics, limit = validate_variant(model, options, data)
+    metrics = validate(model, data.held, options.validation, backend=data.backend)
     found = {"variant": name, "what": options.description, "rate": rate, "seed": seed, "steps": steps}
     arithmetic = options.network_spec.flops_per_pixel() / 1000
-    return found | asdict(metrics) | {"nms": limit, "kflop": arithmetic, "loss": loss, "seconds": trained}
+    rest = {"kflop": arithmetic, "loss": loss, "seconds": trained}
+    return found | asdict(metrics) | rest, model
 
 
 def write_table(rows: list[dict], out: Path) -> None:
@@ -172,7 +163,8 @@ def main() -> None:
     for seed, rate, variant in itertools.product(given.seeds, given.rates, given.variants):
         path = given.out / f"{variant}-{rate:g}-{seed}-{given.steps}.json"
         if not path.exists():
-            row = run(variant, rate, seed, given.steps, data)
+            row, model = run(variant, rate, seed, given.steps, data)
+            model.save(path.with_suffix(".safetensors"))
             path.write_text(json.dumps(row))
             print(path.stem, *(f"{name} {row[name]:.4g}" for name in (*COLUMNS, "seconds")), flush=True)
     paths = sorted(given.out.glob(f"*-{given.steps}.json"))
