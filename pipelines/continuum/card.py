@@ -10,8 +10,8 @@ UNIT_OF_FLOOR = {
     "e_ra": "bmaj",
     "e_dec": "bmaj",
     "e_int_flux": "int_flux",
-    "e_bmaj": "bmaj_deconv",
-    "e_bmin": "bmin_deconv",
+    "e_bmaj": "bmaj beyond the beam's",
+    "e_bmin": "bmin beyond the beam's",
     "e_pa": "radian",
 }
 LIMITS = """\
@@ -25,8 +25,9 @@ LIMITS = """\
   nothing, or more, the fluxes of faint sources are off accordingly.
 - Sizes of faint sources lean on the sizes that are usual. Pulls of the axes are skewed: large sources come
   out too small more often than small ones too large, and {tail} % of the pulls of `bmaj` are beyond three.
-- Errors are calibrated over all validation fields together, most of whose sources are SDC1's; the table tells
-  how they fare on the other telescopes. Those of `peak_flux` are of the pixels' noise alone and those of
+- Errors are calibrated over SDC1's and other telescopes together, half each; the table tells how they fare on
+  either. One telescope can be off by more, `bmin` most, where the beam is elongated. Those of `pa` are
+  calibrated on SDC1's round beam alone. Those of `peak_flux` are of the pixels' noise alone and those of
   `pa_deconv` are the network's own: neither is calibrated."""
 INTRODUCTION = """\
 {description}. It finds, measures and separates the sources
@@ -185,7 +186,7 @@ def validation(model: Model) -> str:
         (f"purity, expected peak {options['real_snr']:g} sigma or more", f"{metrics['purity']:.3f}"),
         (f"average precision, {bright:g} sigma or more", f"{metrics['average_precision']:.3f}"),
     ]
-    names = ", ".join(ranges(model.metadata["validation_fields"]))
+    names = ", ".join(ranges(model.metadata["held_out_fields"]))
     return f"On held-out fields: {names}.\n\n" + table(("metric", "value"), rows)
 
 
@@ -198,7 +199,7 @@ def errors(model: Model) -> str:
     ]
     return (
         "An error of theory (Condon 1997) becomes sqrt((factor error)^2 + (floor value)^2), fitted on "
-        "isolated, unflagged\nsources of the validation fields so that 68 % of the pulls (measured - true) / "
+        "isolated, unflagged\nsources of the held-out fields so that 68 % of the pulls (measured - true) / "
         "error are within one, at every\nsignal to noise; a bias counts as error.\n\n"
         + table(("error", "factor", "floor", "floor is a fraction of"), fitted)
         + "\n\nHalf-width around zero that holds 68 % of the pulls after that (1 is right), with their "

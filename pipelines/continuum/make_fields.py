@@ -19,6 +19,7 @@ SHALLOW_SEEDS = range(201, 233)
 SHRINK = 0.25  # of the sources' sizes in the shallow fields
 VALIDATION_SEEDS = range(501, 504)
 TELESCOPE_VALIDATION_SEEDS = range(601, 603)
+CALIBRATION_SEEDS = range(701, 713)
 
 
 def sdc1_like(seed: int) -> ContinuumOptions:
@@ -85,6 +86,8 @@ def main(folder: Path, groups: set[str]) -> None:
     if "validation" in groups:
         for seed in TELESCOPE_VALIDATION_SEEDS:
             make(folder / f"telescope_validation_{seed}", random_telescope(seed, size=1024))
+        for seed in CALIBRATION_SEEDS:
+            make(folder / f"telescope_calibration_{seed}", random_telescope(seed, size=1024))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from skadetect.train.truth import primary_beam_at, read_truth
 from skadetect.train.validate import ValidationOptions, load_held_out, validate
 
 GROUPS = ("validation", "telescope_validation")  # folders GROUP_SEED; the first one gives the SDC1 score
+CALIBRATION = "telescope_calibration"  # more telescopes, for errors that hold for any of them
 LARGEST = 15_000_000  # bytes of a model file
 VALIDATION_KEYS = ("frequency", "completeness_snr", "real_snr", "radius", "lowest_purity")
 STAGES = ("config.toml", "refine.toml")
@@ -47,7 +48,7 @@ def main(trained: Path, fields: Path, out: Path) -> None:
     model = replace(model, threshold=metrics.threshold)
     report("metrics", asdict(metrics))
     pairs = held_out_pairs(replace(model, metadata={}), fields)
-    calibration = fit_calibration(pairs)
+    calibration = fitted_errors(pairs)
     report("errors: factor, floor", calibration)
     plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
     metadata = {
@@ -57,7 +58,9 @@ def main(trained: Path, fields: Path, out: Path) -> None:
         "training": stages,
         "validation": asdict(metrics),
         "validation_options": {key: getattr(options, key) for key in VALIDATION_KEYS},
-        "validation_fields": [folder.name for group in GROUPS for folder in folders(fields, group)],
+        "held_out_fields": [
+            folder.name for group in (*GROUPS, CALIBRATION) for folder in folders(fields, group)
+        ],
         "error_calibration": calibration,
         "pulls": pull_table(pairs, calibration, SNR_EDGES[[0, -1]]),
         "pulls_by_snr": pull_table(pairs, calibration, SNR_EDGES),
@@ -89,13 +92,23 @@ def validation_options(model: Model, fields: Path) -> ValidationOptions:
 def held_out_pairs(model: Model, fields: Path) -> pd.DataFrame:
     """Measured minus true on all held-out fields, with a column `group`."""
     detector, parts = Detector(model), []
-    for group in GROUPS:
+    for group in (*GROUPS, CALIBRATION):
         for folder in folders(fields, group):
             catalog = detector.detect(folder / "image.fits")
             beam = beam_on_sky(catalog)
-            parts.append(residuals(catalog, true_table(folder, beam), beam=beam.fwhm).assign(group=group))
+            parts.append(residuals(catalog, true_table(folder, beam), beam=beam).assign(group=group))
             print(f"{folder.name}: {len(catalog)} sources, {len(parts[-1])} isolated", flush=True)
     return pd.concat(parts, ignore_index=True)
+
+
+def fitted_errors(pairs: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Factor and floor a column; other telescopes count as much as SDC1, by pairs that are drawn again."""
+    sdc1 = pairs[pairs["group"] == GROUPS[0]]
+    others = pairs[pairs["group"] != GROUPS[0]].sample(len(sdc1), replace=True, random_state=1)
+    # seen by an elongated beam most sources have its angle, which says nothing of the error of any other
+    return fit_calibration(pd.concat([sdc1, others])) | fit_calibration(
+        sdc1[["snr", "pa", "e_pa", "floor_pa"]]
+    )
 
 
 def beam_on_sky(catalog: Catalog) -> PixelBeam:
@@ -122,7 +135,10 @@ def pull_table(
     """Pulls of each group in bins of signal to noise, and (measured - true) / true of the fluxes."""
     table = pulls(pairs, calibration)
     table["flux"] = pairs["int_flux"] / (pairs["floor_int_flux"] - pairs["int_flux"])
-    parts = [summarise(table[pairs["group"] == group], edges).assign(group=group) for group in GROUPS]
+    parts = [
+        summarise(table[pairs["group"] == group], edges).assign(group=group)
+        for group in (*GROUPS, CALIBRATION)
+    ]
     rows = pd.concat(parts).round(3).astype(object)
     # a bin without sources has no median, and JSON knows no NaN
     return rows.where(rows.notna(), None).to_dict("records")
@@ -131,6 +147,8 @@ def pull_table(
 def training_stages(model: Model, trained: Path) -> list[dict[str, Any]]:
     """Provenance of this training and of those it started from, the first one first."""
     metadata = model.metadata
+    if "training" in metadata:  # a shipped model
+        return list(metadata["training"])
     keys = ("steps", "patches", "targets", "fields", "options", "validation")
     stages = [{key: metadata[key] for key in keys}]
     if initial := metadata["options"].get("initial"):

@@ -12,7 +12,7 @@ from astropy.table import Column, QTable
 from numpy.typing import NDArray
 
 from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
-from skadetect.beams import convolve
+from skadetect.beams import PixelBeam, convolve
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
@@ -77,7 +77,8 @@ def build_catalog(
     )
     columns = _sky_columns(rows, shapes, image, options.prefix) | _pixel_columns(rows, shapes, snr)
     columns |= _error_columns(errors, columns, image)
-    _calibrate(columns, model.metadata.get("error_calibration", {}))
+    beam = image.pixel_beam.scaled(image.pixel_scale)  # in arcsec
+    _calibrate(columns, model.metadata.get("error_calibration", {}), beam)
     columns["flags"] = _flags(rows, shapes, errors, image, options)
     table = QTable([_typed(columns[spec.name], spec, image.unit) for spec in COLUMNS])
     table.meta.update(provenance(image, model, options) | dict(meta or {}))
@@ -157,10 +158,10 @@ def _error_columns(errors: GaussianErrors, columns: Columns, image: Image) -> Co
     }
 
 
-def _calibrate(columns: Columns, calibration: Mapping[str, Sequence[float]]) -> None:
+def _calibrate(columns: Columns, calibration: Mapping[str, Sequence[float]], beam: PixelBeam) -> None:
     """Widen errors in place as the model's validation asks for; see `ModelInfo`."""
     for name, (factor, floor) in calibration.items():
-        columns[name] = np.hypot(factor * columns[name], floor * floor_scale(name, columns))
+        columns[name] = np.hypot(factor * columns[name], floor * floor_scale(name, columns, beam=beam))
 
 
 def _flags(

@@ -73,7 +73,7 @@ def gaussian_errors(
     )
 
 
-def floor_scale(error: str, columns: Mapping[str, Any]) -> Any:
+def floor_scale(error: str, columns: Mapping[str, Any], *, beam: PixelBeam) -> Any:
     """What the floor of a calibrated error is a fraction of.
 
     Parameters
@@ -82,18 +82,22 @@ def floor_scale(error: str, columns: Mapping[str, Any]) -> Any:
         Name of an error column, such as "e_int_flux".
     columns : mapping of str to array (n,)
         The catalogue, in the schema's units.
+    beam : PixelBeam
+        Its axes in the unit of the sizes.
 
     Returns
     -------
     array (n,) or float
-        In the unit of the error: bmaj for positions, the axis without the beam for sizes (what the beam adds
-        is known), one radian in degrees for angles, else the value itself.
+        In the unit of the error: bmaj for positions, for sizes what they exceed the beam by (which is known),
+        one radian in degrees for angles, else the value itself.
     """
     name = error.removeprefix("e_")
-    if name.startswith("pa"):
+    if name in ("pa", "pa_deconv"):
         return np.degrees(1.0)
-    source = {"ra": "bmaj", "dec": "bmaj", "bmaj": "bmaj_deconv", "bmin": "bmin_deconv"}.get(name, name)
-    return np.asarray(columns[source], np.float64)
+    values = np.asarray(columns["bmaj" if name in ("ra", "dec") else name], np.float64)
+    if name in ("bmaj", "bmin"):
+        return np.maximum(values - (beam.bmaj if name == "bmaj" else beam.bmin), 0.0)
+    return values
 
 
 def _relative_error(

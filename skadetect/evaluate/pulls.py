@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from skadetect.beams import PixelBeam
 from skadetect.catalog.flags import Flag
 from skadetect.catalog.uncertainty import floor_scale
 from skadetect.evaluate.match import match_sky
@@ -56,7 +57,7 @@ class PullOptions:
 
 
 def residuals(
-    measured: Any, truth: pd.DataFrame, *, beam: float, options: PullOptions | None = None
+    measured: Any, truth: pd.DataFrame, *, beam: PixelBeam, options: PullOptions | None = None
 ) -> pd.DataFrame:
     """What isolated, unflagged detections say minus what is true.
 
@@ -68,8 +69,8 @@ def residuals(
     truth : DataFrame
         One row a source, however faint: ra, dec (degrees), peak_flux and those of int_flux (apparent), bmaj,
         bmin (arcsec, as seen through the beam) and pa (degrees) that are known.
-    beam : float
-        FWHM of the beam, arcsec.
+    beam : PixelBeam
+        The beam, its axes in arcsec.
     options : PullOptions, optional
         What counts.
 
@@ -82,7 +83,7 @@ def residuals(
     """
     options = options or PullOptions()
     table = _plain(measured)
-    rows, sources, distance = _pairs(table, truth, options.radius * beam)
+    rows, sources, distance = _pairs(table, truth, options.radius * beam.fwhm)
     bright = truth["peak_flux"].to_numpy()[sources] >= options.faintest * table["local_rms"].to_numpy()[rows]
     clean = (table["flags"].to_numpy()[rows] & options.bad_flags) == 0
     kept = np.flatnonzero(bright & clean)
@@ -91,7 +92,7 @@ def residuals(
     columns = {"snr": found["snr"].to_numpy(np.float64), "distance": distance[kept]}
     for name in QUANTITIES:
         if f"e_{name}" in found and name in real:
-            columns |= _residual(name, found, real, options)
+            columns |= _residual(name, found, real, beam=beam, options=options)
     return pd.DataFrame(columns)
 
 
@@ -213,7 +214,7 @@ def _isolated(truth: pd.DataFrame, sources: NDArray[np.int64], options: PullOpti
 
 
 def _residual(
-    name: str, found: pd.DataFrame, real: pd.DataFrame, options: PullOptions
+    name: str, found: pd.DataFrame, real: pd.DataFrame, *, beam: PixelBeam, options: PullOptions
 ) -> dict[str, NDArray[Any]]:
     """Columns of one quantity; NaN where an angle is not worth a pull."""
     difference = found[name].to_numpy(np.float64) - real[name].to_numpy(np.float64)
@@ -226,9 +227,8 @@ def _residual(
     if name == "pa":
         difference = (difference + 90.0) % 180.0 - 90.0
         difference[~(error <= options.widest_angle)] = np.nan
-    scale = np.abs(floor_scale(f"e_{name}", {str(key): column for key, column in found.items()})) * np.ones(
-        len(found)
-    )
+    columns = {str(key): column for key, column in found.items()}
+    scale = np.abs(floor_scale(f"e_{name}", columns, beam=beam)) * np.ones(len(found))
     return {name: difference, f"e_{name}": error, f"floor_{name}": scale}
 
 

@@ -126,7 +126,8 @@ def test_error_calibration_of_a_model_widens_errors():
         wide["e_ra"].value, np.hypot(plain["e_ra"].value, 0.5 * plain["bmaj"].value), rtol=1e-5
     )
     np.testing.assert_allclose(wide["e_pa"].value, np.hypot(plain["e_pa"].value, np.degrees(0.5)), rtol=1e-5)
-    size = np.hypot(plain["e_bmin"].value, 0.5 * plain["bmin_deconv"].value)
+    beam = image.pixel_beam.bmin * image.pixel_scale
+    size = np.hypot(plain["e_bmin"].value, 0.5 * (plain["bmin"].value - beam))
     np.testing.assert_allclose(wide["e_bmin"].value, size, rtol=1e-5)
     np.testing.assert_array_equal(wide["e_dec"], plain["e_dec"])
 

@@ -41,14 +41,8 @@ def test_less_than_one_sigma_counts_as_one_and_negative_flux_has_a_positive_erro
 
 
 def test_floors_are_fractions_of_what_the_error_is_of():
-    columns = {
-        "bmaj": [5.0],
-        "bmaj_deconv": [3.0],
-        "bmin_deconv": [2.0],
-        "int_flux": [7.0],
-        "peak_flux": [4.0],
-    }
-    wanted = {"e_ra": 5.0, "e_dec": 5.0, "e_bmaj": 3.0, "e_bmin": 2.0, "e_int_flux": 7.0, "e_peak_flux": 4.0}
+    columns = {"bmaj": [5.0], "bmin": [2.0], "int_flux": [7.0], "peak_flux": [4.0]}
+    wanted = {"e_ra": 5.0, "e_dec": 5.0, "e_bmaj": 1.0, "e_bmin": 0.0, "e_int_flux": 7.0, "e_peak_flux": 4.0}
     for name, value in wanted.items():
-        assert floor_scale(name, columns) == [value], name
-    assert floor_scale("e_pa", columns) == pytest.approx(57.29578)
+        assert floor_scale(name, columns, beam=BEAM) == [value], name
+    assert floor_scale("e_pa", columns, beam=BEAM) == pytest.approx(57.29578)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skadetect.beams import PixelBeam
 from skadetect.catalog.flags import Flag
 from skadetect.evaluate.pulls import fit_calibration, pulls, residuals, robust_width, summarise
 
@@ -18,7 +19,7 @@ def truth_table(n: int, *, ra: float = 359.95, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     side = int(np.ceil(np.sqrt(n)))
     y, x = (axis.reshape(-1)[:n] * 40.0 / 3600.0 for axis in np.mgrid[:side, :side])
-    bmaj, peak = BEAM * rng.uniform(1.2, 2.0, n), np.exp(rng.uniform(np.log(5), np.log(1000), n))
+    bmaj, peak = BEAM * rng.uniform(1.5, 2.0, n), np.exp(rng.uniform(np.log(5), np.log(1000), n))
     columns = {"ra": (ra + x / np.cos(np.radians(-60))) % 360, "dec": -60 + y, "peak_flux": peak}
     columns |= {"int_flux": peak * bmaj / BEAM, "bmaj": bmaj, "bmin": np.full(n, BEAM)}
     return pd.DataFrame(columns | {"pa": rng.uniform(-90, 90, n)})
@@ -28,8 +29,8 @@ def measured_table(truth: pd.DataFrame, *, seed: int = 1) -> pd.DataFrame:
     """A catalogue whose stated errors are those of the noise alone, and whose true ones follow TRUE."""
     rng = np.random.default_rng(seed)
     snr, n = truth["peak_flux"].to_numpy(), len(truth)
-    table = truth.assign(snr=snr, local_rms=1.0, flags=0, bmaj_deconv=0.5 * truth["bmaj"])
-    bases = {"ra": truth["bmaj"], "int_flux": truth["int_flux"], "bmaj": table["bmaj_deconv"]}
+    table = truth.assign(snr=snr, local_rms=1.0, flags=0)
+    bases = {"ra": truth["bmaj"], "int_flux": truth["int_flux"], "bmaj": truth["bmaj"] - BEAM}
     for name, base in (bases | {"pa": np.degrees(1.0)}).items():
         table[f"e_{name}"] = 0.5 * base / snr
         factor, floor = TRUE[f"e_{name}"]
@@ -44,7 +45,9 @@ def measured_table(truth: pd.DataFrame, *, seed: int = 1) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def pairs() -> pd.DataFrame:
     truth = truth_table(6000)
-    return residuals(measured_table(truth).sample(frac=1.0, random_state=3), truth, beam=BEAM)
+    return residuals(
+        measured_table(truth).sample(frac=1.0, random_state=3), truth, beam=PixelBeam(BEAM, BEAM)
+    )
 
 
 def test_the_true_factor_and_floor_are_found(pairs):
@@ -69,7 +72,7 @@ def test_calibrated_pulls_have_unit_width_at_every_signal_to_noise(pairs):
 def test_a_bias_counts_as_error():
     truth = truth_table(400)
     table = truth.assign(int_flux=1.3 * truth["int_flux"], e_int_flux=1e-3, snr=10.0, local_rms=1.0, flags=0)
-    found = residuals(table, truth, beam=BEAM)
+    found = residuals(table, truth, beam=PixelBeam(BEAM, BEAM))
     assert np.median(np.abs(pulls(found, fit_calibration(found))["int_flux"])) <= 1.01
 
 
@@ -81,7 +84,7 @@ def test_flagged_blended_faint_and_distant_pairs_are_left_out():
     table.loc[0, "flags"] = Flag.EDGE
     table.loc[1, "local_rms"] = truth["peak_flux"][1]
     table.loc[2, "dec"] += 5.0 / 3600
-    found = residuals(table, pd.concat([truth, near, dust], ignore_index=True), beam=BEAM)
+    found = residuals(table, pd.concat([truth, near, dust], ignore_index=True), beam=PixelBeam(BEAM, BEAM))
     np.testing.assert_allclose(found["snr"], truth["peak_flux"][[3, 5]])
     np.testing.assert_allclose(found["int_flux"], 0.0)
 
@@ -89,15 +92,15 @@ def test_flagged_blended_faint_and_distant_pairs_are_left_out():
 def test_angles_are_folded_and_unknown_ones_left_out():
     truth = truth_table(3).assign(pa=[-89.0, 45.0, 10.0])
     table = truth.assign(pa=[89.0, 50.0, 60.0], e_pa=[2.0, 5.0, 52.0], snr=50.0, local_rms=1.0, flags=0)
-    np.testing.assert_allclose(residuals(table, truth, beam=BEAM)["pa"], [-2.0, 5.0, np.nan])
+    np.testing.assert_allclose(residuals(table, truth, beam=PixelBeam(BEAM, BEAM))["pa"], [-2.0, 5.0, np.nan])
 
 
 def test_nothing_to_judge():
     truth = truth_table(3)
     empty = measured_table(truth).iloc[:0]
-    none = residuals(empty, truth, beam=BEAM)
+    none = residuals(empty, truth, beam=PixelBeam(BEAM, BEAM))
     assert len(none) == 0 and fit_calibration(none) == {}
-    assert len(residuals(measured_table(truth), truth.iloc[:0], beam=BEAM)) == 0
+    assert len(residuals(measured_table(truth), truth.iloc[:0], beam=PixelBeam(BEAM, BEAM))) == 0
     assert np.isnan(robust_width(np.array([np.nan])))
 
 

@@ -48,7 +48,7 @@ METADATA = {
         0.625,
     ),
     "validation_options": {"completeness_snr": 5.0, "real_snr": 2.0, "lowest_purity": 0.94},
-    "validation_fields": ["validation_501", "validation_502"],
+    "held_out_fields": ["validation_501", "validation_502"],
     "error_calibration": {"e_ra": (1.5, 0.02)},
     "pulls": [PULL, PULL | {"quantity": "flux", "median": 0.03, "width": 0.17}],
     "pulls_by_snr": [PULL | {"high": 5.0, "n": 3}, PULL | {"low": 5.0, "n": 0, "quantity": "flux"}],
