@@ -48,7 +48,7 @@ class Model:
     threshold : float
         Score a detection needs, tuned on validation fields.
     nms_overlap : float
-        Plain DIoU above which the weaker of two boxes is dropped; -0.1 was best on validation fields.
+        Plain DIoU above which the weaker of two boxes is dropped.
     name : str
         For catalogues and messages.
     metadata : dict
@@ -60,7 +60,7 @@ class Model:
     normalization: Normalization
     parameters: tuple[ParameterSpec, ...]
     threshold: float = 0.5
-    nms_overlap: float = -0.1
+    nms_overlap: float = -0.2
     name: str = "model"
     metadata: dict[str, Any] = field(default_factory=dict)
 
