@@ -24,6 +24,8 @@ from skadetect.parameters import ParameterSpec, angle_spread, decode
 
 Columns = dict[str, NDArray[Any]]
 
+#: Rows that are worked out at a time: a million sources need no more memory on the way than their catalogue.
+CHUNK = 65536
 #: Ratio to the floor of an intrinsic axis below which it is only an upper limit.
 _AT_FLOOR = 1.02
 
@@ -69,6 +71,22 @@ def build_catalog(
     """
     options = options or CatalogOptions()
     rows = _brightest_first(detections)
+    rows = rows.with_(flags=rows.flags | _neighbour_flags(rows, image, options))
+    arrays: Columns = {}
+    for start in range(0, max(len(rows), 1), CHUNK):
+        part = _columns(rows.take(slice(start, start + CHUNK)), image, model, options)
+        part["source_id"] += start
+        for spec in COLUMNS:
+            if start == 0:
+                arrays[spec.name] = np.empty(len(rows), _dtype(spec, options.prefix))
+            arrays[spec.name][start : start + CHUNK] = part[spec.name]
+    table = QTable([_typed(arrays.pop(spec.name), spec, image.unit) for spec in COLUMNS], copy=False)
+    table.meta.update(provenance(image, model, options) | dict(meta or {}))
+    return Catalog(table)
+
+
+def _columns(rows: Detections, image: Image, model: ModelInfo, options: CatalogOptions) -> Columns:
+    """All columns of some rows, numbered from 1."""
     shapes = _decoded(rows, image, model.parameters)
     snr = _signal_to_noise(rows)
     bmaj, bmin, _ = shapes.convolved
@@ -79,10 +97,8 @@ def build_catalog(
     columns |= _error_columns(errors, columns, image)
     beam = image.pixel_beam.scaled(image.pixel_scale)  # in arcsec
     _calibrate(columns, model.metadata.get("error_calibration", {}), beam)
-    columns["flags"] = _flags(rows, shapes, errors, image, options)
-    table = QTable([_typed(columns[spec.name], spec, image.unit) for spec in COLUMNS])
-    table.meta.update(provenance(image, model, options) | dict(meta or {}))
-    return Catalog(table)
+    columns["flags"] = _flags(rows, shapes, errors, beam=image.pixel_beam, options=options)
+    return columns
 
 
 def _brightest_first(rows: Detections) -> Detections:
@@ -164,19 +180,23 @@ def _calibrate(columns: Columns, calibration: Mapping[str, Sequence[float]], bea
         columns[name] = np.hypot(factor * columns[name], floor * floor_scale(name, columns, beam=beam))
 
 
+def _neighbour_flags(rows: Detections, image: Image, options: CatalogOptions) -> NDArray[np.int32]:
+    """The flags that a source has because of others."""
+    bright = _signal_to_noise(rows) >= options.artefact_snr
+    radius, ratio = options.artefact_radius * image.pixel_beam.fwhm, options.artefact_ratio
+    artefact = beside_bright(rows.position, rows.peak, bright=bright, radius=radius, ratio=ratio)
+    flags = np.where(artefact, Flag.ARTEFACT.value, 0) | np.where(blended(rows.boxes), Flag.BLENDED.value, 0)
+    return flags.astype(np.int32)
+
+
 def _flags(
-    rows: Detections, shapes: _Shapes, errors: GaussianErrors, image: Image, options: CatalogOptions
+    rows: Detections, shapes: _Shapes, errors: GaussianErrors, *, beam: PixelBeam, options: CatalogOptions
 ) -> NDArray[np.int32]:
     bmaj, bmin, _ = shapes.convolved
-    beam = image.pixel_beam
     areas = bmaj * bmin / (beam.bmaj * beam.bmin)
     area_errors = areas * np.hypot(errors.bmaj / bmaj, errors.bmin / bmin)
-    bright = _signal_to_noise(rows) >= options.artefact_snr
-    radius, ratio = options.artefact_radius * beam.fwhm, options.artefact_ratio
     marks = {
         Flag.RESOLVED: areas - 1.0 > options.resolved_sigma * area_errors,
-        Flag.BLENDED: blended(rows.boxes),
-        Flag.ARTEFACT: beside_bright(rows.position, rows.peak, bright=bright, radius=radius, ratio=ratio),
         Flag.SIZE_LIMIT: shapes.at_floor,
         Flag.NO_PEAK: ~(rows.peak > 0),
     }
@@ -186,11 +206,15 @@ def _flags(
     return flags
 
 
+def _dtype(spec: ColumnSpec, prefix: str) -> str:
+    """NumPy type of a column; a name is as long as its prefix and JHHMMSS.s+DDMMSS."""
+    return f"<U{len(prefix) + 17}" if spec.name == "name" else spec.dtype
+
+
 def _typed(values: NDArray[Any], spec: ColumnSpec, image_unit: u.UnitBase) -> Column | u.Quantity:
     """A column of the schema's type, with its unit, description and UCD."""
     unit = column_unit(spec, image_unit)
-    typed = np.asarray(values, spec.dtype)
-    column = Column(typed) if unit is None else u.Quantity(typed, unit, dtype=typed.dtype)
+    column = Column(values) if unit is None else u.Quantity(values, unit, dtype=values.dtype, copy=False)
     column.info.name = spec.name
     column.info.description = spec.description
     column.info.meta = {"ucd": spec.ucd}
