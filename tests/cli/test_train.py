@@ -41,4 +41,7 @@ def test_bad_configuration_is_one_line(tmp_path: Path) -> None:
     config.write_text("stepps = 3\n")
     wrong = CliRunner().invoke(main, ["train", str(config)])
     assert wrong.exit_code == 2
-    assert wrong.stderr == "skadetect: error: config.toml: unknown key 'stepps'; did you mean 'steps' or 'stop'?\n"
+    assert (
+        wrong.stderr
+        == "skadetect: error: config.toml: unknown key 'stepps'; did you mean 'steps' or 'stop'?\n"
+    )
