@@ -112,18 +112,14 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     threads = threads_per_worker(workers)
-    environment = {
-        "NUMBA_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": str(threads),
-    }
     settings = {
         # Memory is planned before the run; Dask's own limits would pause or kill workers.
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
-        "distributed.nanny.pre-spawn-environ": environment,
+        # Set in the worker, not in this process, whose own Numba has its threads already.
+        "distributed.nanny.environ": {"NUMBA_NUM_THREADS": str(threads)},
     }
     logger.info("starting %d workers (%s) of %d threads", workers, scheduler, threads)
     with dask.config.set(settings):

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import numba
 import pytest
 
 from skadetect.distribute import map_tasks, threads_per_worker
@@ -66,3 +67,15 @@ def test_nonsense_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown scheduler 'gpu'"):
         list(map_tasks(square, range(3), {}, workers=2, scheduler="gpu"))
     assert threads_per_worker(10_000) == 1
+
+
+def threads_here(_: int, __: None) -> int:
+    """How many threads Numba has in this process."""
+    return int(numba.config.NUMBA_NUM_THREADS)
+
+
+def test_workers_share_the_cores_and_this_process_keeps_its_own() -> None:
+    before = dict(os.environ)
+    found = [result for _, result in map_tasks(threads_here, range(2), None, workers=2)]
+    assert found == [threads_per_worker(2)] * 2
+    assert os.environ.get("NUMBA_NUM_THREADS") == before.get("NUMBA_NUM_THREADS")
