@@ -251,7 +251,16 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
     s = model.normalization.snr(pixels, level, rms)
     watch = Stopwatch()
     backend = get_backend(job.device)
-    found = candidates(model, s, job.image.pixel_beam, backend=backend, threshold=job.threshold, watch=watch)
+    inside = tuple((-low, extent - low) for low, extent in zip(tile.read_lo, job.image.shape, strict=True))
+    found = candidates(
+        model,
+        s,
+        job.image.pixel_beam,
+        backend=backend,
+        threshold=job.threshold,
+        watch=watch,
+        inside=inside,
+    )
     # Centres are owned by where they lie, to the half pixel at which two tiles' regions meet.
     corner = found.position + 0.5
     low = np.array([o.start for o in own])[-ndim:]

@@ -15,6 +15,7 @@ from skadetect.nn.anchor import anchor_map
 from skadetect.nn.backends.base import Backend
 from skadetect.nn.head import decode
 from skadetect.nn.model import Model
+from skadetect.nn.network import Region
 
 
 @dataclass
@@ -32,6 +33,7 @@ def candidates(
     backend: Backend,
     threshold: float | None = None,
     watch: Stopwatch | None = None,
+    inside: Region | None = None,
 ) -> Detections:
     """All boxes above a threshold, overlapping ones included.
 
@@ -49,6 +51,8 @@ def candidates(
         Lowest score; the model's own by default.
     watch : Stopwatch, optional
         Gains the seconds that the network took.
+    inside : tuple of (low, high), optional
+        Pixels along (z, y, x) that the image covers, where the map reaches beyond it; see `Network.forward`.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def candidates(
     padded = _pad(s, model.stride)
     features = model.normalization.apply(padded, beam)
     start = time.perf_counter()
-    outputs = model.network.forward(features[None], backend)
+    outputs = model.network.forward(features[None], backend, inside=inside)
     if watch is not None:
         watch.network += time.perf_counter() - start
     found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)
@@ -73,8 +77,8 @@ def candidates(
         anchor=anchors[found.cell],
     )
     limits = np.array(s.shape[-model.head.ndim :])
-    inside = ((rows.position >= -0.5) & (rows.position < limits - 0.5)).all(axis=1)
-    return rows.take(inside)
+    within = ((rows.position >= -0.5) & (rows.position < limits - 0.5)).all(axis=1)
+    return rows.take(within)
 
 
 def infer(

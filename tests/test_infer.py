@@ -65,3 +65,16 @@ def test_the_networks_seconds_are_counted() -> None:
     watch = Stopwatch()
     candidates(small_model(), _map(), BEAM, backend=cpu, watch=watch)
     assert watch.network > 0
+
+
+def test_beyond_the_image_there_is_what_is_beyond_a_patch() -> None:
+    model, s = small_model(), _map(48, 64)
+    alone = candidates(model, s, BEAM, backend=cpu)
+    wide = np.full((1, 88, 100), 3.0, np.float32)
+    wide[:, 16:64, 12:76] = s
+    inside = ((0, 1), (16, 64), (12, 76))
+    found = candidates(model, wide, BEAM, backend=cpu, inside=inside)
+    position = found.position - np.array([16.0, 12.0])
+    kept = ((position >= -0.5) & (position < np.array([47.5, 63.5]))).all(axis=1)
+    np.testing.assert_allclose(position[kept], alone.position, atol=1e-4)
+    np.testing.assert_allclose(found.score[kept], alone.score, atol=1e-5)
