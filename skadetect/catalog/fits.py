@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LETTERS = {"i8": "K", "i4": "J", "f8": "D", "f4": "E"}
 _LONGEST = 50
+_ROOM = 62  # characters of a value and its comment in one card
 BLOCK = 2880  # bytes a FITS file is made of
 CHUNK = 65536
 
@@ -70,7 +71,8 @@ def _write_keywords(header: fits.Header, meta: dict[str, Any]) -> None:
     for name, value in meta.items():
         card = value if isinstance(value, (bool, int, float)) else _ascii(value)
         if len(name) <= 8:
-            header[name] = card if len(str(card)) > _LONGEST else (card, comments.get(name, ""))
+            comment = comments.get(name, "")
+            header[name] = (card, comment) if len(str(card)) + len(comment) <= _ROOM else card
         else:  # long strings have no place in long keywords
             header[f"HIERARCH {name}"] = card[:_LONGEST] if isinstance(card, str) else card
 
