@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skadetect.catalog.atomic import atomic_path
+from skadetect.atomic import atomic_path
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.summary import si_prefix
 from skadetect.errors import OutputError

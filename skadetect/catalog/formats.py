@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from skadetect.catalog.atomic import atomic_path
+from skadetect.atomic import atomic_path
 from skadetect.errors import OutputError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skadetect.catalog.atomic import atomic_path
+from skadetect.atomic import atomic_path
 from skadetect.errors import InputError
 
 #: The twelve columns in order. Positions in degrees, flux in Jy (integrated, corrected for the primary beam),

@@ -6,7 +6,6 @@ provenance as JSON, so that a model needs nothing but itself. Weights are never 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from skadetect.atomic import atomic_path
 from skadetect.errors import ModelError, OutputError
 from skadetect.nn.backends.base import Axes
 from skadetect.nn.head import HeadSpec
@@ -128,15 +128,12 @@ class Model:
         }
         arrays = {**self.network.parameters, **self.network.state}
         data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=header)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            temporary.replace(path)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise OutputError(f"cannot write model {path}: {error.strerror or error}") from error
+        with atomic_path(path, overwrite=True) as temporary:
+            temporary.write_bytes(data)
         return path
 
     @classmethod

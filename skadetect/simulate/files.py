@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skadetect.atomic import atomic_path
 from skadetect.errors import OutputError
 from skadetect.simulate.bands import PRIMARY_BEAM_FWHM, PRIMARY_BEAM_PIXEL
 from skadetect.simulate.observe import primary_beam
@@ -152,13 +151,9 @@ def _header(instrument: Instrument, step: float, reference: tuple[float, float],
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write to a temporary name and rename, so that no half-written file is ever seen."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error}); expected a writable folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with atomic_path(path, overwrite=True) as temporary:
+        write(temporary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from skadetect.errors import ModelError, OutputError
+from skadetect.atomic import atomic_path
+from skadetect.errors import ModelError
 
 FORMAT = "skadetect-checkpoint-1"
 
@@ -51,12 +51,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     }
     header = {"format": FORMAT, "step": str(checkpoint.step), "numbers": json.dumps(checkpoint.numbers)}
     header["groups"] = json.dumps(sorted(checkpoint.arrays))
-    temporary = path.with_name(path.name + ".part")
-    try:
+    with atomic_path(path, overwrite=True) as temporary:
         temporary.write_bytes(save(flat, metadata=header))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"checkpoint '{path}' cannot be written: {error}") from error
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

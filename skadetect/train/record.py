@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from skadetect.errors import OutputError
+from skadetect.atomic import atomic_path
 
 
 class Record:
@@ -52,15 +51,10 @@ class Record:
         """
         if not self.rows:
             return
-        temporary = self.path.with_name(self.path.name + ".part")
-        try:
-            with temporary.open("w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(self.rows[-1]))
-                writer.writeheader()
-                writer.writerows({k: _short(k, v) for k, v in row.items()} for row in self.rows)
-            os.replace(temporary, self.path)
-        except OSError as error:
-            raise OutputError(f"'{self.path}' cannot be written: {error}") from error
+        with atomic_path(self.path, overwrite=True) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.rows[-1]))
+            writer.writeheader()
+            writer.writerows({k: _short(k, v) for k, v in row.items()} for row in self.rows)
 
 
 def plot_curves(path: Path, losses: Record, validation: Record, *, names: Sequence[str]) -> bool:

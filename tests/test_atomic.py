@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from skadetect.catalog.atomic import atomic_path
+from skadetect.atomic import atomic_path
 from skadetect.errors import OutputError
 
 
