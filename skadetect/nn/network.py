@@ -133,7 +133,7 @@ class Network:
                 residual = kept[following.source] if following is not None and fuse else None
                 x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
                 jump = [a * b for a, b in zip(jump, layer.stride, strict=True)]
-                if inside is not None and layer.spatial:
+                if inside is not None and layer.spatial and following is not None:
                     x = _blanked(x, inside, jump)
             if layer.name in wanted:
                 kept[layer.name] = x
