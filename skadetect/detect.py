@@ -17,7 +17,7 @@ from skadetect.background import Background, estimate_background
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
 from skadetect.detections import Detections
-from skadetect.errors import ConfigError
+from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import Stopwatch, candidates, merge
 from skadetect.ledger import Ledger, file_identity
@@ -167,6 +167,7 @@ class Detector:
         options = self.options
         beam = beam if beam is not None else options.beam
         original = image if isinstance(image, Image) else open_image(image, beam=beam)
+        self._check_rank(original)
         view = match_sampling(original, self.model.normalization.fwhm_range)
         threshold = self.model.threshold if options.threshold is None else options.threshold
         with _bar(options.progress, "background") as show:
@@ -185,6 +186,15 @@ class Detector:
         return build_catalog(
             kept, _as_seen(original, view), self.model, meta=extra | {"resampled": view.factor}
         )
+
+    def _check_rank(self, image: Image) -> None:
+        """Raise InputError for a cube given to a model of images, or the other way round."""
+        wanted = self.model.head.ndim
+        if image.ndim != wanted:
+            raise InputError(
+                f"{image.name} has {image.ndim} axes beside degenerate ones, shape {image.shape}; "
+                f"the model {self.model.name!r} expects {wanted}"
+            )
 
     def _ledger(self, folder: str | os.PathLike[str], image: Source | Image, job: Job) -> Ledger | None:
         """Where finished tiles are kept, if the image is a file that a later run can know again."""

@@ -169,3 +169,12 @@ def test_a_killed_run_goes_on_from_its_finished_tiles(
     assert len(calls) == 5 + 9 - 4
     assert sorted(set(calls)) == list(range(9))
     np.testing.assert_allclose(found.table["x"].value, whole.table["x"].value, atol=1e-3)
+
+
+def test_a_cube_is_no_image(model_file: Path) -> None:
+    pixels, header = _picture()
+    header.update({"CTYPE3": "FREQ", "CRVAL3": 1.4e9, "CDELT3": 1e6, "CRPIX3": 1.0, "CUNIT3": "Hz"})
+    with pytest.raises(InputError, match=r"has 3 axes .*'small' expects 2"):
+        skadetect.detect((np.stack([pixels] * 3), header), model=str(model_file))
+    single = skadetect.detect((pixels[None], header), model=str(model_file))
+    assert len(single) > 100
