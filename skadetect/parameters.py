@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skadetect.errors import ModelError
 
-TRANSFORMS = ("log", "linear", "cos2", "sin2")
+TRANSFORMS = ("log", "linear", "cos", "sin", "cos2", "sin2")
 SCALES = ("anchor", "beam", "none")
+# Function and multiple of the angle of the transforms that are halves of an angle.
+_TURNS = {"cos": (np.cos, 1.0), "sin": (np.sin, 1.0), "cos2": (np.cos, 2.0), "sin2": (np.sin, 2.0)}
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,19 @@ class ParameterSpec:
     name : str
         Name of the encoded number, unique in a model.
     column : str
-        Name of the physical column it encodes. The two halves of an angle, cos2 and sin2, share one column.
+        Name of the physical column it encodes. The two halves of an angle (cos and sin of a direction, cos2
+        and sin2 of an axis) share one column.
     unit, ucd, description : str
         Of the physical column, before it is scaled to a catalogue's units.
-    transform : {"log", "linear", "cos2", "sin2"}
-        ``log(value/scale)``, ``value/scale``, or cosine or sine of twice an angle in radians.
+    transform : {"log", "linear", "cos", "sin", "cos2", "sin2"}
+        ``log(value/scale)``, ``value/scale``, or cosine or sine of an angle in radians or of twice that.
     scale : {"anchor", "beam", "none"}
         What the value is divided by: the anchor (a peak in units of the noise), the beam's FWHM in pixels
         or nothing.
     floor : float
         Smallest ratio that the logarithm sees; smaller ones are encoded as the floor.
+    anchor_floor : float
+        Least anchor that a value is divided by: below it the highest voxel is noise and says nothing.
     """
 
     name: str
@@ -48,6 +53,7 @@ class ParameterSpec:
     transform: str = "linear"
     scale: str = "none"
     floor: float = 0.0
+    anchor_floor: float = 0.0
 
     def __post_init__(self) -> None:
         for field, value, known in (("transform", self.transform, TRANSFORMS), ("scale", self.scale, SCALES)):
@@ -87,6 +93,23 @@ CONTINUUM: tuple[ParameterSpec, ...] = (
 )  # fmt: skip
 """Parameters of a continuum source: columns int_flux, bmaj, bmin and theta."""
 
+HI: tuple[ParameterSpec, ...] = (
+    ParameterSpec("line_flux", "line_flux", "rms beam chan", "phot.flux;em.line",
+                  "integrated line flux over the local noise", "log", "anchor", 1e-3, anchor_floor=6.0),
+    ParameterSpec("hi_size", "hi_size", "pix", "phys.angSize.smajAxis",
+                  "diameter at 1 Msun/pc^2 along the major axis, beam removed", "log", "beam", 0.05),
+    ParameterSpec("w20", "w20", "chan", "spect.line.width", "width of the line at 20 % of its peak",
+                  "log", "none", 0.5),
+    ParameterSpec("w50", "w50", "chan", "spect.line.width", "width of the line at 50 % of its peak",
+                  "log", "none", 0.5),
+    ParameterSpec("direction_cos", "direction", "rad", "pos.posAng",
+                  "direction of the side at lower z, from +x towards +y", "cos"),
+    ParameterSpec("direction_sin", "direction", "rad", "pos.posAng",
+                  "direction of the side at lower z, from +x towards +y", "sin"),
+    ParameterSpec("incl", "incl", "rad", "src.orbital.inclination", "inclination, 0 face-on", "linear"),
+)  # fmt: skip
+"""Parameters of a galaxy in a cube: columns line_flux, hi_size, w20, w50, direction and incl."""
+
 
 def encode(
     specs: Sequence[ParameterSpec],
@@ -119,7 +142,7 @@ def encode(
     encoded = np.full((n, len(specs)), np.nan, np.float32)
     for index, spec in enumerate(specs):
         if spec.column in columns:
-            encoded[:, index] = _encode_one(spec, columns[spec.column], scales[spec.scale])
+            encoded[:, index] = _encode_one(spec, columns[spec.column], _scale(spec, scales))
     return encoded
 
 
@@ -140,7 +163,8 @@ def decode(
     Returns
     -------
     dict of str to array (n,), float64
-        One entry a column, in the units of `encode`; angles in radians in (-pi/2, pi/2].
+        One entry a column, in the units of `encode`; directions in radians in (-pi, pi], axes in
+        (-pi/2, pi/2].
     """
     encoded = np.asarray(encoded, np.float64)
     scales = {"anchor": anchor, "beam": beam_fwhm, "none": 1.0}
@@ -148,13 +172,15 @@ def decode(
     columns: dict[str, NDArray[np.float64]] = {}
     for index, spec in enumerate(specs):
         value = encoded[:, index]
-        if spec.transform in ("cos2", "sin2"):
+        if spec.transform in _TURNS:
             halves.setdefault(spec.column, {})[spec.transform] = value
         else:
             ratio = np.exp(value) if spec.transform == "log" else value
-            columns[spec.column] = ratio * np.asarray(scales[spec.scale], np.float64)
+            columns[spec.column] = ratio * _scale(spec, scales)
     for name, pair in halves.items():
-        columns[name] = 0.5 * np.arctan2(pair.get("sin2", 0.0), pair.get("cos2", 0.0))
+        half = 0.5 if "cos2" in pair or "sin2" in pair else 1.0
+        sin, cos = pair.get("sin2", pair.get("sin", 0.0)), pair.get("cos2", pair.get("cos", 0.0))
+        columns[name] = half * np.arctan2(sin, cos)
     return columns
 
 
@@ -164,11 +190,11 @@ def mirrored(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> ND
 
 
 def angle_spread(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Standard deviation of the angle whose doubled cosine and sine were regressed, radians.
+    """Standard deviation of the angle whose cosine and sine, of it or of twice it, were regressed, radians.
 
     A network that learned both by squared error predicts their means, and the shorter that vector R, the
-    wider the angle is spread: sqrt(-2 ln R) / 2 for a wrapped normal (Mardia & Jupp 2000, section 3.4.1, for
-    2 theta).
+    wider the angle is spread: sqrt(-2 ln R) for a wrapped normal, half of that for an axis (Mardia & Jupp
+    2000, section 3.4.1).
 
     Parameters
     ----------
@@ -180,14 +206,16 @@ def angle_spread(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -
     Returns
     -------
     array (n,)
-        At most pi/sqrt(12), that of an angle nobody knows; NaN without an angle among the parameters.
+        At most pi/sqrt(12) for an axis and pi/sqrt(3) for a direction, those of an angle nobody knows; NaN
+        without an angle among the parameters.
     """
     transforms = [spec.transform for spec in specs]
-    if "cos2" not in transforms or "sin2" not in transforms:
-        return np.full(len(encoded), np.nan)
-    cos, sin = (encoded[:, transforms.index(name)].astype(np.float64) for name in ("cos2", "sin2"))
-    length = np.clip(np.hypot(cos, sin), 1e-6, 1.0)
-    return np.minimum(0.5 * np.sqrt(-2.0 * np.log(length)), np.pi / np.sqrt(12.0))
+    for names, turn in ((("cos2", "sin2"), 0.5), (("cos", "sin"), 1.0)):
+        if set(names) <= set(transforms):
+            cos, sin = (encoded[:, transforms.index(name)].astype(np.float64) for name in names)
+            length = np.clip(np.hypot(cos, sin), 1e-6, 1.0)
+            return np.minimum(turn * np.sqrt(-2.0 * np.log(length)), turn * np.pi / np.sqrt(3.0))
+    return np.full(len(encoded), np.nan)
 
 
 def transposed(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -195,12 +223,17 @@ def transposed(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> 
     return _negated(specs, encoded, "cos2")
 
 
+def _scale(spec: ParameterSpec, scales: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """What the values of a parameter are divided by."""
+    scale = np.asarray(scales[spec.scale], np.float64)
+    return np.maximum(scale, spec.anchor_floor) if spec.scale == "anchor" else scale
+
+
 def _encode_one(spec: ParameterSpec, value: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
     value = np.asarray(value, np.float64)
-    if spec.transform == "cos2":
-        return np.cos(2.0 * value)
-    if spec.transform == "sin2":
-        return np.sin(2.0 * value)
+    if spec.transform in _TURNS:
+        function, times = _TURNS[spec.transform]
+        return np.asarray(function(times * value), np.float64)
     ratio = value / np.asarray(scale, np.float64)
     return np.log(np.maximum(ratio, spec.floor)) if spec.transform == "log" else ratio
 
