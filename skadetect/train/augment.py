@@ -20,7 +20,8 @@ class AugmentOptions:
     Attributes
     ----------
     flips, transpose : bool
-        Mirror along x and y, swap x and y (together all flips and quarter turns), each half of the time.
+        Mirror along x and y (and z), swap x and y (together all flips and quarter turns), each half
+        of the time.
     noise_probability : float
         Share of patches that get extra noise.
     noise : float
@@ -51,7 +52,10 @@ def augment(patch: Patch, rng: np.random.Generator, options: AugmentOptions) -> 
     The random numbers drawn do not depend on the patch's content, only on its shape.
     """
     mirror_x, mirror_y, swap, noisy = rng.random(4)
+    mirror_z = rng.random() if patch.snr.shape[0] > 1 else 1.0
     level, factor = rng.random(), np.exp(options.flux * rng.standard_normal())
+    if options.flips and mirror_z < 0.5:
+        patch = flip_z(patch)
     if options.flips and mirror_x < 0.5:
         patch = flip_x(patch)
     if options.flips and mirror_y < 0.5:
@@ -63,11 +67,19 @@ def augment(patch: Patch, rng: np.random.Generator, options: AugmentOptions) -> 
     return rescale(patch, float(factor)) if options.flux > 0.0 else patch
 
 
+def flip_z(patch: Patch) -> Patch:
+    """Mirror a cube along its spectral axis: what was at higher z is at lower z, and directions reverse."""
+    position = patch.sources.position.copy()
+    position[:, 0] = patch.snr.shape[0] - 1 - position[:, 0]
+    sources = patch.sources.with_(position=position, theta=patch.sources.theta + np.pi)
+    return replace(patch, snr=patch.snr[::-1], sources=sources)
+
+
 def flip_x(patch: Patch) -> Patch:
     """Mirror left and right."""
     position = patch.sources.position.copy()
     position[:, -1] = patch.snr.shape[-1] - 1 - position[:, -1]
-    return _turned(patch, patch.snr[..., ::-1], position, sign=-1.0, offset=0.0)
+    return _turned(patch, patch.snr[..., ::-1], position, sign=-1.0, offset=np.pi)
 
 
 def flip_y(patch: Patch) -> Patch:

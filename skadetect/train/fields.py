@@ -164,7 +164,7 @@ def load_field(
 def load_fields(
     groups: Sequence[FieldGroup], base: Path, *, normalization: Normalization, min_snr: float
 ) -> tuple[list[Field], np.ndarray]:
-    """Read the fields of all groups, and the probability of each to be drawn: by group weight, then by area.
+    """Read the fields of all groups, and the weight of each to be drawn: by group weight, then by area.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def load_fields(
         area = sum(field.snr.size for field in some)
         weights += [group.weight * field.snr.size / area for field in some]
         fields += some
-    return fields, np.asarray(weights) / np.sum(weights)
+    return fields, np.asarray(weights)
 
 
 def _usable(sources: Sources, snr: np.ndarray, min_snr: float) -> np.ndarray:

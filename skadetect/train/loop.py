@@ -21,6 +21,7 @@ from skadetect.nn.backends.select import get_backend
 from skadetect.nn.loss import LossTerms, yolo_loss
 from skadetect.nn.model import Model
 from skadetect.train.augment import Patch
+from skadetect.train.bank import load_banks
 from skadetect.train.checkpoint import load_checkpoint, save_checkpoint
 from skadetect.train.fields import load_fields
 from skadetect.train.optimizers import clip_gradients, optimizer_step
@@ -164,9 +165,13 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
     training_fields, weights = load_fields(
         options.fields, base, normalization=options.normalization, min_snr=lowest
     )
+    banks, bank_weights = load_banks(options.banks, base)
     logger.info("%d fields, %d sources", len(training_fields), sum(len(f.sources) for f in training_fields))
+    logger.info("%d banks, %d galaxies", len(banks), sum(len(bank) for bank in banks))
     held = load_held_out(options.validation, base, normalization=options.normalization)
-    sampler = PatchSampler(training_fields, weights, options.sampling, seed=options.seed)
+    sampler = PatchSampler(
+        [*training_fields, *banks], np.append(weights, bank_weights), options.sampling, seed=options.seed
+    )
     records = Record(out / "losses.csv"), Record(out / "validation.csv")
     return Training(options, out, get_backend(options.backend), sampler, held, *records)
 

@@ -14,7 +14,8 @@ from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss import LossOptions
 from skadetect.nn.spec import NetworkSpec
 from skadetect.normalize import Normalization
-from skadetect.parameters import CONTINUUM, ParameterSpec
+from skadetect.parameters import CONTINUUM, HI, ParameterSpec
+from skadetect.train.bank import BankGroup
 from skadetect.train.fields import FieldGroup
 from skadetect.train.optimizers import OptimizerOptions
 from skadetect.train.sampling import SamplingOptions
@@ -22,7 +23,7 @@ from skadetect.train.schedule import ScheduleOptions
 from skadetect.train.targets import SelectionOptions
 from skadetect.train.validate import ValidationOptions
 
-PARAMETERS: dict[str, tuple[ParameterSpec, ...]] = {"continuum": CONTINUUM, "none": ()}
+PARAMETERS: dict[str, tuple[ParameterSpec, ...]] = {"continuum": CONTINUUM, "hi": HI, "none": ()}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class TrainOptions:
     head : HeadSpec
         Boxes; `parameters` must be the number of quantities that `parameters` below names.
     fields : tuple of FieldGroup
-        Where patches come from.
+        Where patches are cut from.
+    banks : tuple of BankGroup
+        Galaxies that patches of cubes are made of.
     name, description : str
         Of the model.
     out : str
@@ -53,7 +56,7 @@ class TrainOptions:
         Model to start from (a name, or a file relative to the configuration's folder) instead of random
         weights; empty for none.
     parameters : str
-        The quantities to regress: "continuum" or "none".
+        The quantities to regress: "continuum", "hi" or "none".
     backend : str
         "cpu" or "reference".
     normalization, loss, optimizer, schedule, sampling, selection, validation
@@ -62,7 +65,8 @@ class TrainOptions:
 
     network: dict[str, Any]
     head: HeadSpec
-    fields: tuple[FieldGroup, ...]
+    fields: tuple[FieldGroup, ...] = ()
+    banks: tuple[BankGroup, ...] = ()
     name: str = "model"
     description: str = ""
     out: str = "run"
@@ -95,9 +99,11 @@ class TrainOptions:
         spec = self.network_spec
         if spec.stride != self.head.stride:
             raise ConfigError(f"the network's stride is {spec.stride}, the head's {self.head.stride}")
-        if any(self.sampling.patch % step for step in self.head.stride):
+        if not self.fields and not self.banks:
+            raise ConfigError("neither fields nor banks are given: expected something to draw patches from")
+        if any(extent % step for extent, step in zip(self.sampling.shape, self.head.stride, strict=True)):
             raise ConfigError(
-                f"a patch of {self.sampling.patch} is no multiple of the stride {self.head.stride}"
+                f"a patch of {self.sampling.shape} is no multiple of the stride {self.head.stride}"
             )
 
     @property

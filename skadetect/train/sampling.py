@@ -11,6 +11,7 @@ import numpy as np
 
 from skadetect.errors import ConfigError
 from skadetect.train.augment import AugmentOptions, Patch, augment
+from skadetect.train.bank import Bank, MixtureOptions, mixture
 from skadetect.train.fields import Field
 
 # A patch with more blank pixels than this is drawn again, so often at most.
@@ -27,6 +28,8 @@ class SamplingOptions:
     ----------
     patch : int
         Side of a patch, pixels; a multiple of the network's stride.
+    channels : int
+        Extent of a patch along z: 1 for images.
     batch : int
         Patches a step.
     extended : float
@@ -35,30 +38,37 @@ class SamplingOptions:
         Threads that make batches ahead; 0 makes each when it is asked for.
     augment : AugmentOptions
         What is done to each patch.
+    mixture : MixtureOptions
+        How patches are made from banks of galaxies.
     """
 
     patch: int = 192
+    channels: int = 1
     batch: int = 8
     extended: float = 0.0
     workers: int = 1
     augment: AugmentOptions = field(default_factory=AugmentOptions)
+    mixture: MixtureOptions = field(default_factory=MixtureOptions)
 
     def __post_init__(self) -> None:
-        if self.patch < 1 or self.batch < 1 or self.workers < 0:
-            raise ConfigError(
-                f"sampling is {self}, expected patch and batch of at least 1 and workers of at least 0"
-            )
+        if min(self.patch, self.channels, self.batch) < 1 or self.workers < 0:
+            raise ConfigError(f"sampling is {self}, expected patch, channels and batch >= 1 and workers >= 0")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x) of a patch."""
+        return self.channels, self.patch, self.patch
 
 
 class PatchSampler:
-    """Draws patches from fields.
+    """Draws patches from fields and banks.
 
     Parameters
     ----------
-    fields : sequence of Field
-        Where to draw from.
+    fields : sequence of Field or Bank
+        Where to draw from: images to cut patches from, or galaxies to make patches of.
     weights : numpy.ndarray, (n,)
-        Probability of each field.
+        Probability of each.
     options : SamplingOptions
         How.
     seed : int
@@ -71,7 +81,7 @@ class PatchSampler:
     """
 
     def __init__(
-        self, fields: Sequence[Field], weights: np.ndarray, options: SamplingOptions, *, seed: int
+        self, fields: Sequence[Field | Bank], weights: np.ndarray, options: SamplingOptions, *, seed: int
     ) -> None:
         self.fields = list(fields)
         self.options = options
@@ -79,7 +89,7 @@ class PatchSampler:
         self._extended = [_extended_weights(one) for one in self.fields]
         self._cumulative = np.cumsum(np.asarray(weights, np.float64) / np.sum(weights))
         for one in self.fields:
-            if min(one.snr.shape[-2:]) < options.patch:
+            if isinstance(one, Field) and min(one.snr.shape[-2:]) < options.patch:
                 raise ConfigError(
                     f"field '{one.name}' of {one.snr.shape} is smaller than a patch of {options.patch}"
                 )
@@ -108,18 +118,21 @@ class PatchSampler:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _draw(self, rng: np.random.Generator) -> Patch:
-        """A patch from a random place of a random field."""
+        """A patch from a random place of a random field, or made of a random bank."""
         index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.fields) - 1)
+        one = self.fields[index]
+        if isinstance(one, Bank):
+            return mixture(one, self.options.shape, rng, self.options.mixture)
         chance, place = rng.random(2)
         weights = self._extended[index]
         if chance < self.options.extended and len(weights):
             source = int(np.searchsorted(weights, place * weights[-1], side="right"))
-            return self._cut_around(self.fields[index], min(source, len(weights) - 1), rng)
-        patch = self._cut(self.fields[index], rng)
+            return self._cut_around(one, min(source, len(weights) - 1), rng)
+        patch = self._cut(one, rng)
         for _ in range(REDRAWS):
             if np.count_nonzero(patch.snr) >= BLANK_SHARE * patch.snr.size:
                 break
-            patch = self._cut(self.fields[index], rng)
+            patch = self._cut(one, rng)
         return patch
 
     def _cut(self, one: Field, rng: np.random.Generator) -> Patch:
@@ -146,8 +159,10 @@ class PatchSampler:
         return Patch(one.snr[:, y : y + side, x : x + side], one.beam, sources)
 
 
-def _extended_weights(one: Field) -> np.ndarray:
+def _extended_weights(one: Field | Bank) -> np.ndarray:
     """Running sum of how much more extended than the beam each source is; empty if none is."""
+    if isinstance(one, Bank):
+        return np.empty(0)
     sources = one.sources
     excess = np.maximum(sources.bmaj / one.beam.fwhm - EXTENDED_BEAMS, 0.0)
     excess[sources.peak_snr < EXTENDED_SNR] = 0.0

@@ -18,7 +18,7 @@ from skadetect.train.sources import Sources, bounding_boxes
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Which sources a network is asked to find, by their expected peak over the local rms.
+    """Which sources a network is asked to find, by `Sources.peak_snr`.
 
     Attributes
     ----------
@@ -81,12 +81,11 @@ def patch_targets(
     """
     sources = _selected(patch, options)
     boxes = bounding_boxes(sources, patch.beam) + 0.5
-    large = (boxes[:, 1] - boxes[:, 0]).max(axis=1, initial=0.0) > options.max_size
-    columns = {"int_flux": sources.flux, "bmaj": sources.bmaj, "bmin": sources.bmin, "theta": sources.theta}
+    large = (boxes[:, 1, -2:] - boxes[:, 0, -2:]).max(axis=1, initial=0.0) > options.max_size
     anchor = _anchors(patch, sources.position, stride)
     return PatchTargets(
         boxes=boxes,
-        parameters=encode(specs, columns, anchor=anchor, beam_fwhm=patch.beam.fwhm),
+        parameters=encode(specs, sources.columns, anchor=anchor, beam_fwhm=patch.beam.fwhm),
         weight=np.where(sources.peak_snr < options.soft_snr, options.soft_weight, 1.0),
         difficult=(sources.peak_snr < options.min_snr) | large,
     )

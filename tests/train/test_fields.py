@@ -66,7 +66,7 @@ def test_groups_share_by_weight_then_area(folder):
     groups = [FieldGroup(("field*",), weight=3.0), FieldGroup(("field1",), weight=1.0)]
     fields, weights = load_fields(groups, base, normalization=Normalization(), min_snr=2.0)
     assert [f.name.split("/")[-2] for f in fields] == ["field1", "field2", "field1"]
-    np.testing.assert_allclose(weights, [0.375, 0.375, 0.25])
+    np.testing.assert_allclose(weights, [1.5, 1.5, 1.0])
 
 
 def test_an_empty_group_is_a_config_error_and_a_primary_beam_is_optional(folder):

@@ -8,6 +8,7 @@ from skadetect.nn.model import Model
 from skadetect.train.loop import train
 from skadetect.train.record import Record
 from tests.train.small_field import write_config, write_field
+from tests.train.toy_bank import write_toy_bank
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,32 @@ def test_a_stage_that_stops_early_is_the_start_of_the_whole(folder):
         curve.restore(2)
     np.testing.assert_array_equal(curves[0].column("total"), curves[1].column("total"))
     assert Model.load(whole.last).metadata["steps"] == 4
+
+
+def test_a_cube_model_learns_from_a_bank(tmp_path):
+    write_toy_bank(tmp_path / "bank" / "one.npz")
+    (tmp_path / "hi.toml").write_text(CUBES)
+    result = train(tmp_path / "hi.toml", progress=False)
+    losses = Record(tmp_path / "run" / "losses.csv")
+    losses.restore(60)
+    total = losses.column("total")
+    assert np.mean(total[-10:]) < 0.8 * np.mean(total[:10])
+    model = Model.load(result.last)
+    assert model.head.ndim == 3 and model.parameters[0].name == "line_flux"
+
+
+CUBES = """
+steps = 60
+parameters = "hi"
+banks = [{ files = ["bank/*.npz"] }]
+sampling = { patch = 24, channels = 32, batch = 4, workers = 0, mixture = { density = 300.0 } }
+optimizer = { kind = "adamw", learning_rate = 5e-3 }
+head = { priors = [[12.0, 5.0, 5.0]], stride = [8, 4, 4], ndim = 3, parameters = 7, position_scale = 1.4 }
+network = { input_features = 5, layers = [
+    { kind = "conv", name = "a", features = 8, extent = [5, 3, 3], stride = [4, 2, 2], norm = true },
+    { kind = "leaky", name = "a_leaky", slope = 0.1 },
+    { kind = "conv", name = "b", features = 16, extent = [3, 3, 3], stride = [2, 2, 2], norm = true },
+    { kind = "leaky", name = "b_leaky", slope = 0.1 },
+    { kind = "conv", name = "c", features = 15, initial_bias = [0,0,0,0,0,0,0,-3,0,0,0,0,0,0,0] },
+] }
+"""

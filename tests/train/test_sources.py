@@ -45,3 +45,15 @@ def test_box_holds_the_half_power_ellipse_tightly():
     x = along * np.cos(1.0) - across * np.sin(1.0)
     y = along * np.sin(1.0) + across * np.cos(1.0)
     np.testing.assert_allclose(box, [[y.min(), x.min()], [y.max(), x.max()]], atol=1e-4)
+
+
+def test_boxes_of_lines_are_as_deep_as_the_line_and_a_margin():
+    cube = sources(2, position=np.tile([40.0, 20.0, 30.0], (2, 1)), w20=np.array([0.0, 4.0]))
+    boxes = bounding_boxes(cube, PixelBeam(3.0, 3.0))
+    np.testing.assert_allclose(boxes[:, 1, 0] - boxes[:, 0, 0], [3.0, 5.0])
+    np.testing.assert_allclose(boxes.mean(axis=1), cube.position)
+
+
+def test_images_have_no_lines():
+    np.testing.assert_array_equal(sources(3).w20, np.zeros(3))
+    assert sources(3).take(np.array([1])).incl.shape == (1,)

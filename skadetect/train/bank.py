@@ -1,0 +1,267 @@
+"""Patches of cubes made on the fly: galaxies from a bank of rendered ones, pasted into drawn noise.
+
+At its natural density a cube holds a handful of detectable galaxies in ten million voxels. A bank holds some
+hundreds of them, as one telescope setting shows them (`skadetect.simulate.bank` writes it); each patch gets
+several, at any place and signal to noise, in fresh noise as correlated as the beam.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from skadetect.beams import PixelBeam
+from skadetect.errors import ConfigError, InputError
+from skadetect.train.augment import Patch, correlated_noise
+from skadetect.train.contaminants import ContaminantOptions, contaminate
+from skadetect.train.sources import Sources
+
+# Ratio of an HI disc's thickness to its diameter: no disc is thinner than this seen edge-on.
+THICKNESS = 0.15
+COLUMNS = ("shape", "start", "centre", "scale", "hi_size", "w20", "w50", "direction", "incl", "snr", "beam")
+
+
+@dataclass(frozen=True)
+class BankGroup:
+    """Banks that are drawn from with one weight.
+
+    Attributes
+    ----------
+    files : tuple of str
+        Files or glob patterns, relative to the configuration's folder.
+    weight : float
+        Share of the patches that come from this group, relative to the other groups.
+    """
+
+    files: tuple[str, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class MixtureOptions:
+    """How galaxies are mixed into noise.
+
+    Attributes
+    ----------
+    density : float
+        Mean number of galaxies in a million voxels.
+    lowest_snr, highest_snr : float
+        Range of their matched-filter signal to noise.
+    slope : float
+        Exponent of its cumulative distribution: N(> snr) falls as snr^-slope.
+    extended : float
+        Exponent of the size in beams by which larger galaxies are brighter.
+    hanning : float
+        Share of patches whose noise is Hanning smoothed along z, as many cubes are.
+    rms_error : float
+        Spread of the noise of the channels about the rms that they were divided by.
+    level_error : float
+        Spread of the background left in the channels, in units of the noise.
+    contaminants : ContaminantOptions
+        What else is in real cubes.
+    """
+
+    density: float = 35.0
+    lowest_snr: float = 2.0
+    highest_snr: float = 1000.0
+    slope: float = 0.8
+    extended: float = 0.5
+    hanning: float = 0.2
+    rms_error: float = 0.02
+    level_error: float = 0.02
+    contaminants: ContaminantOptions = field(default_factory=ContaminantOptions)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lowest_snr < self.highest_snr or self.slope <= 0 or self.density < 0:
+            raise ConfigError(f"mixture is {self}, expected 0 < lowest_snr < highest_snr and slope > 0")
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rendered galaxies of one setting.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    pixels : numpy.ndarray, (voxels,), float16
+        All cubelets one after another, each divided by its maximum.
+    shape, start, centre : numpy.ndarray
+        Of each cubelet: (n, 3) extents, (n + 1,) place in `pixels`, (n, 3) centre of the galaxy in it.
+    scale : numpy.ndarray, (n,)
+        Factor from the stored pixels to those of one unit of line flux (rms times beam times channel).
+    hi_size, w20, w50, direction, incl, snr : numpy.ndarray, (n,)
+        Truth: pixels, channels, channels, radians, radians, signal to noise of one unit of line flux.
+    beam : PixelBeam
+        Of the setting.
+    """
+
+    name: str
+    pixels: np.ndarray
+    shape: np.ndarray
+    start: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    hi_size: np.ndarray
+    w20: np.ndarray
+    w50: np.ndarray
+    direction: np.ndarray
+    incl: np.ndarray
+    snr: np.ndarray
+    beam: PixelBeam
+
+    def __len__(self) -> int:
+        return len(self.snr)
+
+    def cubelet(self, index: int) -> np.ndarray:
+        """One galaxy of unit line flux, (z, y, x) float32."""
+        stored = self.pixels[self.start[index] : self.start[index + 1]]
+        return stored.astype(np.float32).reshape(self.shape[index]) * np.float32(self.scale[index])
+
+
+def load_bank(path: str | os.PathLike[str]) -> Bank:
+    """Read a bank.
+
+    Raises
+    ------
+    InputError
+        If the file is no bank.
+    """
+    try:
+        with np.load(path) as file:
+            columns = {name: file[name] for name in COLUMNS}
+            pixels = file["pixels"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"bank of galaxies '{path}' cannot be read: {error}") from error
+    bmaj, bmin, theta = (float(value) for value in columns.pop("beam"))
+    return Bank(str(path), pixels, **columns, beam=PixelBeam(bmaj, bmin, theta))
+
+
+def load_banks(groups: tuple[BankGroup, ...], base: Path) -> tuple[list[Bank], np.ndarray]:
+    """Read the banks of all groups, and the weight of each.
+
+    Raises
+    ------
+    ConfigError
+        If a group has no files.
+    InputError
+        If a file cannot be read.
+    """
+    banks: list[Bank] = []
+    weights: list[float] = []
+    for group in groups:
+        names = sorted({name for pattern in group.files for name in glob.glob(str(base / pattern))})
+        if not names:
+            raise ConfigError(f"no file is called {list(group.files)} in '{base}'")
+        banks += [load_bank(name) for name in names]
+        weights += [group.weight / len(names)] * len(names)
+    return banks, np.asarray(weights)
+
+
+def mixture(
+    bank: Bank, shape: tuple[int, int, int], rng: np.random.Generator, options: MixtureOptions
+) -> Patch:
+    """Draw a patch: noise, what contaminates it, and galaxies.
+
+    Parameters
+    ----------
+    bank : Bank
+        Galaxies and beam.
+    shape : tuple of int
+        (z, y, x) of the patch.
+    rng : numpy.random.Generator
+        Source of randomness.
+    options : MixtureOptions
+        How many galaxies, how bright.
+
+    Returns
+    -------
+    Patch
+        In units of the local noise; its sources are all galaxies whose centre is inside.
+    """
+    snr = _noise(bank.beam, shape, rng, options)
+    contaminate(snr, bank.beam, rng, options.contaminants)
+    # centres up to half a patch outside: their outskirts reach in
+    reach = np.minimum(np.array(shape) // 2, 24)
+    volume = float(np.prod(np.array(shape) + 2 * reach))
+    count = rng.poisson(options.density * 1e-6 * volume)
+    index = rng.integers(0, len(bank), count)
+    position = rng.uniform(-reach - 0.5, np.array(shape) + reach - 0.5, (count, 3))
+    brightness = _signal_to_noise(bank, index, rng, options)
+    turned, reversed_ = rng.random((2, count)) < 0.5
+    for k in range(count):
+        position[k] = _paste(snr, bank, int(index[k]), position[k], brightness[k], turned[k], reversed_[k])
+    sources = _sources(bank, index, position, brightness, np.pi * (turned ^ reversed_))
+    inside = ((position >= -0.5) & (position < np.array(shape) - 0.5)).all(axis=1)
+    return Patch(snr, bank.beam, sources.take(np.flatnonzero(inside)))
+
+
+def _noise(
+    beam: PixelBeam, shape: tuple[int, int, int], rng: np.random.Generator, options: MixtureOptions
+) -> np.ndarray:
+    """Noise as correlated as the beam, its channels not quite of unit rms and zero mean."""
+    smooth = rng.random() < options.hanning
+    depth = shape[0] + 2 if smooth else shape[0]
+    noise = correlated_noise((depth, *shape[1:]), beam, rng)
+    if smooth:  # weights 1/4, 1/2, 1/4 leave sqrt(3/8) of the rms
+        noise = (0.25 * (noise[:-2] + noise[2:]) + 0.5 * noise[1:-1]) * np.float32((3 / 8) ** -0.5)
+    gain, level = rng.standard_normal((2, shape[0], 1, 1), dtype=np.float32)
+    noise *= 1.0 + np.float32(options.rms_error) * gain
+    noise += np.float32(options.level_error) * level
+    return noise
+
+
+def _signal_to_noise(
+    bank: Bank, index: np.ndarray, rng: np.random.Generator, options: MixtureOptions
+) -> np.ndarray:
+    """Signal to noise of each galaxy: a power law between the limits, raised for extended ones."""
+    ratio = (options.lowest_snr / options.highest_snr) ** options.slope
+    power_law = options.lowest_snr * (1.0 - rng.random(len(index)) * (1.0 - ratio)) ** (-1.0 / options.slope)
+    beams = np.maximum(bank.hi_size[index] / bank.beam.fwhm, 1.0)
+    return np.asarray(power_law * beams**options.extended)
+
+
+def _paste(
+    snr: np.ndarray,
+    bank: Bank,
+    index: int,
+    position: np.ndarray,
+    brightness: float,
+    turned: bool,
+    reversed_: bool,
+) -> np.ndarray:
+    """Add one galaxy, turned by half a circle and reversed in z if asked, near a position; where it is."""
+    cubelet, centre = bank.cubelet(index), bank.centre[index].astype(np.float64)
+    steps = np.array([-1 if reversed_ else 1, *([-1, -1] if turned else [1, 1])])
+    centre = np.where(steps < 0, np.array(cubelet.shape) - 1 - centre, centre)
+    corner = np.rint(position - centre).astype(int)
+    low, high = np.maximum(corner, 0), np.minimum(corner + cubelet.shape, snr.shape)
+    if (high > low).all():
+        part = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True))
+        whole = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        seen = cubelet[:: steps[0], :: steps[1], :: steps[2]][part]
+        snr[whole] += np.float32(brightness / bank.snr[index]) * seen
+    return np.asarray(corner + centre)
+
+
+def _sources(
+    bank: Bank, index: np.ndarray, position: np.ndarray, brightness: np.ndarray, turn: np.ndarray
+) -> Sources:
+    """The truth of pasted galaxies; `turn` is added to their direction, radians."""
+    incl, size = bank.incl[index].astype(np.float64), bank.hi_size[index].astype(np.float64)
+    return Sources(
+        position=position,
+        flux=brightness / bank.snr[index],
+        bmaj=size,
+        bmin=size * np.hypot(np.cos(incl), THICKNESS * np.sin(incl)),
+        theta=bank.direction[index] + turn,
+        peak_snr=brightness,
+        w20=bank.w20[index].astype(np.float64),
+        w50=bank.w50[index].astype(np.float64),
+        incl=incl,
+    )

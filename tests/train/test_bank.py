@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skadetect.errors import ConfigError, InputError
+from skadetect.train import bank as bank_module
+from skadetect.train.augment import AugmentOptions, augment
+from skadetect.train.bank import BankGroup, MixtureOptions, load_bank, load_banks, mixture
+from skadetect.train.contaminants import ContaminantOptions
+from tests.train.toy_bank import BEAM, write_toy_bank
+
+SHAPE = (64, 48, 48)
+CLEAN = MixtureOptions(contaminants=ContaminantOptions(residuals=0, absorption=0, ripples=0), hanning=0)
+QUIET = AugmentOptions(noise_probability=0.0, flux=0.0)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    return load_bank(write_toy_bank(tmp_path_factory.mktemp("bank") / "one.npz"))
+
+
+@pytest.fixture
+def noiseless(monkeypatch):
+    monkeypatch.setattr(bank_module, "_noise", lambda beam, shape, rng, options: np.zeros(shape, np.float32))
+
+
+def lonely(bank, seed):
+    """A patch made with one galaxy, which is well inside."""
+    options, margin = MixtureOptions(density=1.0, contaminants=CLEAN.contaminants), np.array([12, 10, 10])
+    for k in range(1000):
+        pasted, paste = [], bank_module._paste
+        with pytest.MonkeyPatch.context() as patching:
+            patching.setattr(bank_module, "_paste", lambda *a: (pasted.append(1), paste(*a))[1])  # noqa: B023
+            patch = mixture(bank, SHAPE, np.random.default_rng([seed, k]), options)
+        if len(pasted) == len(patch.sources) == 1:
+            position = patch.sources.position[0]
+            if (position > margin).all() and (position < np.array(SHAPE) - margin).all():
+                return patch
+    raise AssertionError("no patch with one galaxy")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_galaxies_are_where_the_truth_says_and_turn_as_it_says(bank, noiseless, seed):
+    patch = augment(lonely(bank, seed), np.random.default_rng(seed), QUIET)
+    z, y, x = np.indices(patch.snr.shape)
+    total = patch.snr.sum(dtype=float)
+    centre = [float((patch.snr * axis).sum() / total) for axis in (z, y, x)]
+    np.testing.assert_allclose(centre, patch.sources.position[0], atol=0.02)
+    low = patch.snr * (z < centre[0] - 0.5)
+    dy, dx = ((low * axis).sum() / low.sum() - middle for axis, middle in ((y, centre[1]), (x, centre[2])))
+    assert np.cos(np.arctan2(dy, dx) - patch.sources.theta[0]) == pytest.approx(1.0, abs=1e-3)
+    assert total / patch.beam.area == pytest.approx(patch.sources.flux[0], rel=2e-3)
+
+
+def test_noise_has_unit_rms_the_beam_of_the_bank_and_fresh_values(bank):
+    empty = MixtureOptions(density=0.0, contaminants=CLEAN.contaminants, rms_error=0, level_error=0)
+    patches = [mixture(bank, SHAPE, np.random.default_rng(k), empty) for k in range(2)]
+    for patch in patches:
+        assert patch.snr.dtype == np.float32 and len(patch.sources) == 0 and patch.beam == BEAM
+        assert patch.snr.std() == pytest.approx(1.0, abs=0.02)
+    assert abs(np.corrcoef(patches[0].snr.ravel(), patches[1].snr.ravel())[0, 1]) < 0.05
+
+
+def test_hanning_smoothed_noise_keeps_its_rms_and_ties_neighbouring_channels(bank):
+    options = MixtureOptions(
+        density=0, contaminants=CLEAN.contaminants, hanning=1, rms_error=0, level_error=0
+    )
+    snr = mixture(bank, SHAPE, np.random.default_rng(3), options).snr
+    assert snr.std() == pytest.approx(1.0, abs=0.03)
+    assert (snr[1:] * snr[:-1]).mean() == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_signal_to_noise_spans_its_range(bank):
+    options = MixtureOptions(density=300.0, contaminants=CLEAN.contaminants, extended=0.0)
+    patches = [mixture(bank, SHAPE, np.random.default_rng(k), options) for k in range(10)]
+    snr = np.concatenate([patch.sources.peak_snr for patch in patches])
+    assert snr.min() >= 2.0 and snr.max() <= 1000.0
+    assert (snr > 10).mean() == pytest.approx((2 / 10) ** 0.8, abs=0.08)
+
+
+def test_contaminants_are_there_and_leave_no_truth(bank):
+    dirty = ContaminantOptions(residuals=5, residual_level=3, absorption=1, ripples=1)
+    clean, spoilt = (
+        mixture(bank, SHAPE, np.random.default_rng(1), MixtureOptions(density=0, contaminants=options))
+        for options in (CLEAN.contaminants, dirty)
+    )
+    assert len(spoilt.sources) == 0 and np.isfinite(spoilt.snr).all()
+    assert spoilt.snr.mean(axis=0).std() > 2 * clean.snr.mean(axis=0).std()
+
+
+def test_groups_share_by_weight_and_bad_files_are_told(bank, tmp_path):
+    for name in ("a1", "a2", "b1"):
+        write_toy_bank(tmp_path / f"{name}.npz", n=2)
+    groups = BankGroup(("a*.npz",), 3.0), BankGroup(("b*.npz",), 1.0)
+    banks, weights = load_banks(groups, tmp_path)
+    assert len(banks) == 3
+    np.testing.assert_allclose(weights, [1.5, 1.5, 1.0])
+    with pytest.raises(ConfigError, match="no file"):
+        load_banks((BankGroup(("c*.npz",)),), tmp_path)
+    (tmp_path / "c.npz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="c.npz"):
+        load_bank(tmp_path / "c.npz")
+    with pytest.raises(ConfigError, match="lowest_snr"):
+        MixtureOptions(lowest_snr=0.0)
