@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from skadetect.errors import OutputError as OutputError
     from skadetect.errors import SkadetectError as SkadetectError
     from skadetect.evaluate import score_sdc1 as score_sdc1
+    from skadetect.evaluate import score_sdc2 as score_sdc2
     from skadetect.image import Image as Image
     from skadetect.image import open_image as open_image
     from skadetect.nn.model import Model as Model
@@ -44,6 +45,7 @@ _HOME = {
     "simulate_continuum": "simulate",
     "ContinuumOptions": "simulate",
     "score_sdc1": "evaluate",
+    "score_sdc2": "evaluate",
     "SkadetectError": "errors",
     "InputError": "errors",
     "ConfigError": "errors",

@@ -101,14 +101,29 @@ def match_sky(
         With great-circle distances in arcsec.
     """
     unit = np.degrees(1.0) * 3600.0
-    chord = 2.0 * np.sin(radius / unit / 2.0) * (1.0 + 1e-12)
-    match = match_positions(_unit_vectors(*sky), _unit_vectors(*truth_sky), chord, confidence=confidence)
+    points, truth_points = unit_vectors(*sky), unit_vectors(*truth_sky)
+    match = match_positions(points, truth_points, chord(radius), confidence=confidence)
     arc = np.full(len(match.distance), np.inf)
     arc[match.matched] = 2.0 * np.arcsin(match.distance[match.matched] / 2.0) * unit
     return PositionMatch(match.truth, arc, match.found)
 
 
-def _unit_vectors(ra: Floats, dec: Floats) -> Floats:
+def separation_arcsec(sky: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Floats:
+    """Great-circle separation in arcsec, shape (n,), of pairs of RA and Dec in degrees (Vincenty)."""
+    (ra_1, dec_1), (ra_2, dec_2) = (np.radians(sky), np.radians(other))
+    cos_1, sin_1, cos_2, sin_2 = np.cos(dec_1), np.sin(dec_1), np.cos(dec_2), np.sin(dec_2)
+    cos_ra, sin_ra = np.cos(ra_2 - ra_1), np.sin(ra_2 - ra_1)
+    across = np.hypot(cos_2 * sin_ra, cos_1 * sin_2 - sin_1 * cos_2 * cos_ra)
+    return np.asarray(np.degrees(np.arctan2(across, sin_1 * sin_2 + cos_1 * cos_2 * cos_ra)) * 3600.0)
+
+
+def chord(arc: float) -> float:
+    """Distance of unit vectors that lie an arc of so many arcsec apart, a trifle too long."""
+    return 2.0 * np.sin(min(np.radians(arc / 3600.0), np.pi) / 2.0) * (1.0 + 1e-12)
+
+
+def unit_vectors(ra: Floats, dec: Floats) -> Floats:
+    """Points (n, 3) on the unit sphere of RA and Dec in degrees."""
     ra, dec = np.radians(ra), np.radians(dec)
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 

@@ -153,6 +153,11 @@ class Sdc1Match:
         """Rows that count as matches, shape (n,)."""
         return self.kept & (self.distance < ACCEPTED_DISTANCE)
 
+    @property
+    def worth(self) -> Floats:
+        """Mean attribute score of each row, shape (n,)."""
+        return np.asarray(np.nansum(self.scores, axis=1) / len(ATTRIBUTES))
+
 
 def score_sdc1(
     sub: Catalogue,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect.catalog.sdc1_angle import TOLERANCE, fold
+from skadetect.evaluate import match
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Floats]
@@ -103,13 +104,9 @@ def attribute_scores(sub: Columns, truth: Columns, beam: float) -> Floats:
 
 
 def separation_arcsec(sub: Columns, truth: Columns, position: str) -> Floats:
-    """Great-circle separation of pairs in arcsec, shape (n,), of "core" or "cent" positions (Vincenty)."""
-    ra_1, dec_1 = np.radians(sub[f"ra_{position}"]), np.radians(sub[f"dec_{position}"])
-    ra_2, dec_2 = np.radians(truth[f"ra_{position}"]), np.radians(truth[f"dec_{position}"])
-    cos_1, sin_1, cos_2, sin_2 = np.cos(dec_1), np.sin(dec_1), np.cos(dec_2), np.sin(dec_2)
-    cos_ra, sin_ra = np.cos(ra_2 - ra_1), np.sin(ra_2 - ra_1)
-    across = np.hypot(cos_2 * sin_ra, cos_1 * sin_2 - sin_1 * cos_2 * cos_ra)
-    return np.degrees(np.arctan2(across, sin_1 * sin_2 + cos_1 * cos_2 * cos_ra)) * 3600.0
+    """Great-circle separation of pairs in arcsec, shape (n,), of "core" or "cent" positions."""
+    ra, dec = f"ra_{position}", f"dec_{position}"
+    return match.separation_arcsec((sub[ra], sub[dec]), (truth[ra], truth[dec]))
 
 
 def _score(error: Floats, threshold: float) -> Floats:

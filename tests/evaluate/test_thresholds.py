@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from evaluate.sdc2_oracle import random_tables
 
 from skadetect.catalog.sdc1 import SDC1_COLUMNS
 from skadetect.errors import InputError
 from skadetect.evaluate.sdc1 import PreparedTruth, match_sdc1, score_sdc1
+from skadetect.evaluate.sdc2 import PreparedSdc2Truth, match_sdc2, score_sdc2
 from skadetect.evaluate.thresholds import score_curve, score_gain
 
 
@@ -72,3 +74,40 @@ def test_empty_submission_has_an_empty_curve():
     assert len(curve.score) == 0
     with pytest.raises(InputError):
         curve.best()
+
+
+@pytest.mark.parametrize(("seed", "same_ids"), [(0, 0.0), (1, 0.1), (2, 0.6)])
+def test_sdc2_curve_equals_rescoring(seed, same_ids):
+    truth, sub = random_tables(seed, n=50, spread=0.01, band=(1.04e9, 1.044e9))
+    rng = np.random.default_rng(seed)
+    truth.loc[:4, "line_flux_integral"] = 0.0  # distances that are infinite, or not defined
+    sub.loc[rng.random(len(sub)) < 0.1, "line_flux_integral"] = 0.0
+    sub["id"] = np.where(
+        rng.random(len(sub)) < same_ids, rng.integers(0, 9, len(sub)), np.arange(len(sub)) + 9
+    )
+    confidence = np.round(rng.random(len(sub)), 2)
+    prepared = PreparedSdc2Truth.prepare(truth)
+    match = match_sdc2(sub, prepared)
+    curve = score_curve(match, confidence)
+    assert len(curve.threshold) == len(np.unique(confidence))
+    assert match.shares.max() > 1
+    for k in range(0, len(curve.threshold), 5):
+        direct = score_sdc2(sub[confidence >= curve.threshold[k]], prepared)
+        assert (curve.n_det[k], curve.n_match[k]) == (direct.n_det, direct.n_match)
+        assert curve.score[k] == pytest.approx(direct.score, rel=1e-10, abs=1e-10)
+        assert curve.mean_attribute[k] == pytest.approx(direct.mean_attribute)
+
+
+def test_sdc2_gains_add_up_to_the_score():
+    truth, sub = random_tables(4)
+    match = match_sdc2(sub, PreparedSdc2Truth.prepare(truth))
+    gain = score_gain(match, np.linspace(0.0, 1.0, len(sub)), np.linspace(0.0, 1.0, 6))
+    assert gain.sum() == pytest.approx(score_sdc2(sub, truth).score)
+
+
+def test_sdc2_without_a_match_costs_every_row():
+    truth, sub = random_tables(5, n=5)
+    prepared = PreparedSdc2Truth.prepare(truth)
+    curve = score_curve(match_sdc2(sub.assign(dec=0.0), prepared), np.arange(len(sub)))
+    assert curve.score.tolist() == [-1.0 - k for k in range(len(sub))]
+    assert len(score_curve(match_sdc2(sub.iloc[:0], prepared), np.zeros(0)).score) == 0
