@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
     from skadetect.detections import Detections
 
-_overlap = njit(**JIT)(overlap)
+_formula = njit(**JIT)(overlap)
+
+#: Measures that NMS knows: those of `skadetect.formulas`, and how deep a box's centre lies in a better box.
+INNER = len(OVERLAPS)
+MEASURES = OVERLAPS | {"inner": INNER}
 
 _AXIS_STEPS = (73856093, 19349663, 83492791)  # primes of the usual spatial hash (Teschner et al. 2003)
 _LEVEL_STEP = 2654435761
@@ -65,7 +69,9 @@ def pairwise_overlap(a: np.ndarray, b: np.ndarray, *, kind: str = "iou") -> np.n
     a, b : ndarray
         Corners, in one unit.
     kind : str
-        "iou", "giou", "diou" or "diou_squared" (see `skadetect.formulas.overlap`).
+        "iou", "giou", "diou" or "diou_squared" (see `skadetect.formulas.overlap`), or "inner": 1 where the
+        centre of the second box is that of the first, 0 where it lies on the first's surface, linear along
+        the axis on which it is farthest.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def nms(
         Largest overlap, above -1, that a box may have with one kept before it. Negative limits of "diou" drop
         boxes that only stand near.
     overlap : str
-        "iou", "giou", "diou" or "diou_squared".
+        A measure of `pairwise_overlap`, the better box first.
     cascade : sequence of (score_below, limit)
         Stricter limits for weaker boxes: a box whose score is under `score_below` must keep `limit` too.
     groups : ndarray, shape (n,), optional
@@ -125,8 +131,8 @@ def nms(
         return np.empty(0, dtype=np.int64)
     order = np.lexsort([*boxes.reshape(len(boxes), -1).T[::-1], -scores])
     limits = _limits(scores, threshold, cascade)
-    if kind == OVERLAPS["iou"] and limits.min() < 0:
-        raise ConfigError(f"NMS limit is {limits.min()}, expected 0 or more with overlap 'iou'")
+    if kind in (OVERLAPS["iou"], INNER) and limits.min() < 0:
+        raise ConfigError(f"NMS limit is {limits.min()}, expected 0 or more with overlap {overlap!r}")
     group = np.arange(len(boxes)) if groups is None else np.asarray(groups, dtype=np.int64)
     rank = np.empty(len(boxes), dtype=np.int64)
     rank[order] = np.arange(len(boxes))
@@ -195,9 +201,9 @@ def _near_seam(position: np.ndarray, tiles: np.ndarray, grid: Owners, margin: fl
 
 def _kind(name: str) -> int:
     """Number of an overlap measure."""
-    if name not in OVERLAPS:
-        raise ConfigError(f"overlap is {name!r}, expected one of {', '.join(OVERLAPS)}")
-    return OVERLAPS[name]
+    if name not in MEASURES:
+        raise ConfigError(f"overlap is {name!r}, expected one of {', '.join(MEASURES)}")
+    return MEASURES[name]
 
 
 def _checked(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -248,6 +254,21 @@ def _spatial_order(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centres, np.argsort(
         (place[:, 0] * (blocks + 1) + place[:, 1]) * (blocks + 1) + place[:, 2], kind="stable"
     )
+
+
+@njit(**JIT)
+def _overlap(kind: int, a: np.ndarray, b: np.ndarray) -> float:
+    """Measure of a box b beside a better box a."""
+    if kind != INNER:
+        return _formula(kind, a, b)
+    depth = 1.0
+    for k in range(a.shape[1]):
+        apart = abs((b[0, k] + b[1, k]) - (a[0, k] + a[1, k]))
+        side = a[1, k] - a[0, k]
+        if side <= 0.0:
+            return -1.0
+        depth = min(depth, 1.0 - apart / side)
+    return depth
 
 
 @njit(**JIT)

@@ -1,96 +1,60 @@
-"""Detect sources in an image of any size: tiles through the network, boxes merged, one catalogue."""
+"""Detect sources in an image or cube of any size: tiles through the network, boxes merged, one catalogue."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from skadetect import __version__, distribute
-from skadetect.background import Background, estimate_background
+from skadetect import __version__
+from skadetect.background import estimate_background
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.cube_build import build_cube_catalog
+from skadetect.detect_options import MODELS, DetectOptions
 from skadetect.detections import Detections
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
-from skadetect.infer import Stopwatch, candidates, merge
+from skadetect.infer import merge
+from skadetect.job import Job, detect_tiles, plan
 from skadetect.ledger import Ledger, file_identity
-from skadetect.memory import choose_tile
-from skadetect.nn.backends.select import get_backend
-from skadetect.nn.model import Model
-from skadetect.photometry import measure
+from skadetect.nn.model import Model, shipped_models
+from skadetect.pyramid import count_levels, level_view, merge_levels
 from skadetect.resample import match_sampling
-from skadetect.tiling import Tile, TileGrid
+from skadetect.tiling import TileGrid
+
+__all__ = ["DetectOptions", "Detector", "detect"]
 
 logger = logging.getLogger(__name__)
 
-#: Flag bit of a blank pixel or border close by; the catalogue sets the other bits.
-EDGE = 1
+Part = tuple[Detections, Image]
 
 
 @dataclass(frozen=True)
-class DetectOptions:
-    """How to detect.
+class _Run:
+    """One image and what it is searched with.
 
     Attributes
     ----------
-    model : str
-        Name of a shipped model, or a .safetensors file.
-    tile : int
-        Side of the tiles in pixels; 0 takes the largest that the memory allows. Results do not depend on it.
-    workers : int
-        Worker processes that share the tiles; 1 runs all cores in this process.
-    max_memory : str
-        Upper limit on memory, all workers together, such as "2GB".
-    threshold : float or None
-        Lowest score (0 to 1) of a detection; the model's own if None.
-    device : str
-        "auto", "cpu" or "reference".
-    beam : tuple of float or None
-        Beam as (bmaj, bmin, pa) in arcsec, arcsec and degrees east of north, instead of the header's.
-    primary_beam : str or None
-        FITS image of the primary beam, kept for formats that want corrected fluxes.
-    scheduler : str
-        What a worker is: "processes" or "threads".
-    progress : bool
-        Show a progress bar.
+    source : object
+        What was given: a path can be known again by a later run.
+    image : Image
+        As it was opened.
+    model, digest
+        The folded model, and that of its weights as they are stored.
     """
 
-    model: str = "continuum"
-    tile: int = 0
-    workers: int = 1
-    max_memory: str = "2GB"
-    threshold: float | None = None
-    device: str = "auto"
-    beam: tuple[float, float, float] | None = None
-    primary_beam: str | None = None
-    scheduler: str = "processes"
-    progress: bool = False
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 0.0 < self.threshold < 1.0:
-            raise ConfigError(f"threshold is {self.threshold}, expected a score between 0 and 1")
-        if self.tile < 0 or self.workers < 1:
-            raise ConfigError(
-                f"tile is {self.tile} and workers {self.workers}, expected tile >= 0 and workers >= 1"
-            )
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every task needs besides its tile; sent to each worker once."""
-
+    source: Source | Image
     image: Image
-    background: Background
     model: Model
-    threshold: float
-    device: str
+    digest: str
 
 
 def detect(image: Source | Image, *, options: DetectOptions | None = None, **changes: Any) -> Catalog:
@@ -139,10 +103,10 @@ class Detector:
         **changes: Any,
     ) -> None:
         self.options = _changed(options, changes)
-        given = model if model is not None else self.options.model
-        loaded = given if isinstance(given, Model) else Model.load(given)
-        self.digest = loaded.digest  # of the weights as they are stored, not folded
-        self.model = loaded.folded()
+        self._given = model if model is not None else self.options.model
+        self._loaded: dict[str, tuple[Model, str]] = {}
+        if self._given != "auto":
+            self._load(self._given)  # what is wrong with it should show before an image is read
 
     def detect(
         self,
@@ -151,12 +115,12 @@ class Detector:
         beam: BeamLike | None = None,
         resume_folder: str | os.PathLike[str] | None = None,
     ) -> Catalog:
-        """Find and measure the sources of one image; see `skadetect.detect`.
+        """Find and measure the sources of one image or cube; see `skadetect.detect`.
 
         Parameters
         ----------
         image : path, (array, header), HDU or Image
-            A radio image.
+            A radio image or cube.
         beam : radio_beam.Beam, (bmaj, bmin, pa) or float, optional
             Restoring beam in arcsec and degrees, instead of the header's and the options'.
         resume_folder : path, optional
@@ -164,134 +128,103 @@ class Detector:
             it once the catalogue is safe. Only for images in files.
         """
         started = time.perf_counter()
-        options = self.options
-        beam = beam if beam is not None else options.beam
+        beam = beam if beam is not None else self.options.beam
         original = image if isinstance(image, Image) else open_image(image, beam=beam)
-        self._check_rank(original)
-        view = match_sampling(original, self.model.normalization.fwhm_range)
-        threshold = self.model.threshold if options.threshold is None else options.threshold
-        with _bar(options.progress, "background") as show:
-            background = estimate_background(view, progress=show)
-        job = Job(view, background, self.model, threshold, options.device)
-        ledger = None if resume_folder is None else self._ledger(resume_folder, image, job)
-        kept, network_seconds = detect_tiles(job, options, ledger)
-        kept = _to_original(merge(kept, self.model), view)
-        extra = {
-            "thresh": threshold,
-            "modelsha": self.digest,
-            "network_seconds": round(network_seconds, 3),
+        run = _Run(image, original, *self._model_for(original))
+        view = match_sampling(original, run.model.normalization.fwhm_range)
+        count = 1 + count_levels(view, run.model, self.options.levels)
+        parts, seconds = [], 0.0
+        for level in range(count):
+            rows, network = self._search(run, level_view(view, level), level, resume_folder)
+            parts.append((rows, level_view(view, level)))
+            seconds += network
+        parts = merge_levels(parts, run.model)
+        meta = {
+            "thresh": self._threshold(run.model),
+            "modelsha": run.digest,
+            "resampled": view.factor,
+            "levels": count,
+            "network_seconds": round(seconds, 3),
             "wall_seconds": round(time.perf_counter() - started, 3),
         }
-        logger.info("%s: %d sources in %.1f s", original.name, len(kept), extra["wall_seconds"])
-        return build_catalog(
-            kept, _as_seen(original, view), self.model, meta=extra | {"resampled": view.factor}
-        )
+        found = sum(len(rows) for rows, _ in parts)
+        logger.info("%s: %d sources in %.1f s", original.name, found, meta["wall_seconds"])
+        return _catalog(run, parts, meta)
 
-    def _check_rank(self, image: Image) -> None:
-        """Raise InputError for a cube given to a model of images, or the other way round."""
-        wanted = self.model.head.ndim
-        if image.ndim != wanted:
-            raise InputError(
-                f"{image.name} has {image.ndim} axes beside degenerate ones, shape {image.shape}; "
-                f"the model {self.model.name!r} expects {wanted}"
-            )
+    def _search(
+        self, run: _Run, view: Image, level: int, resume_folder: str | os.PathLike[str] | None
+    ) -> tuple[Detections, float]:
+        """Merged detections in one view of an image, and the network's seconds."""
+        options, label = self.options, f" of level {level}" if level else ""
+        with _bar(options.progress, f"background{label}") as show:
+            background = estimate_background(view, progress=show)
+        job = Job(view, background, run.model, self._threshold(run.model), options.device)
+        grid, ledger = plan(job, options), None
+        if resume_folder is not None:
+            ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
+        with _bar(options.progress, f"tiles{label}") as show:
+            rows, seconds = detect_tiles(job, grid, options, ledger=ledger, show=show)
+        return merge(rows, run.model), seconds
 
-    def _ledger(self, folder: str | os.PathLike[str], image: Source | Image, job: Job) -> Ledger | None:
-        """Where finished tiles are kept, if the image is a file that a later run can know again."""
-        if not isinstance(image, (str, os.PathLike)):
-            return None
-        beam = job.image.pixel_beam
-        run = {
-            "image": file_identity(image),
-            "model": self.digest,
+    def _threshold(self, model: Model) -> float:
+        given = self.options.threshold
+        return model.threshold if given is None else given
+
+    def _model_for(self, image: Image) -> tuple[Model, str]:
+        """The model for an image of its rank, and the digest of its weights.
+
+        Raises
+        ------
+        InputError
+            For a cube given to a model of images, or the other way round.
+        """
+        given = self._given
+        if given == "auto":
+            given = MODELS[image.ndim]
+            if given not in shipped_models():
+                raise InputError(f"{_described(image)}; no shipped model reads that, give one by --model")
+        model, digest = self._load(given)
+        if image.ndim != model.head.ndim:
+            raise InputError(f"{_described(image)}; the model {model.name!r} expects {model.head.ndim}")
+        return model, digest
+
+    def _load(self, given: str | os.PathLike[str] | Model) -> tuple[Model, str]:
+        key = given.name if isinstance(given, Model) else os.fspath(given)
+        if key not in self._loaded:
+            model = given if isinstance(given, Model) else Model.load(given)
+            self._loaded[key] = model.folded(), model.digest
+        return self._loaded[key]
+
+
+def _described(image: Image) -> str:
+    return f"{image.name} has {image.ndim} axes beside degenerate ones, shape {image.shape}"
+
+
+def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
+    """Where finished tiles are kept, if the image is a file that a later run can know again."""
+    if not isinstance(run.source, (str, os.PathLike)):
+        return None
+    beam = job.image.pixel_beam
+    return Ledger(
+        folder,
+        {
+            "image": file_identity(run.source),
+            "model": run.digest,
             "threshold": job.threshold,
-            "tile": _tile_side(job, self.options),
+            "tile": list(grid.tile_shape),
             "beam": [beam.bmaj, beam.bmin, beam.theta],
             "device": job.device,
             "version": __version__,
-        }
-        return Ledger(folder, run)
-
-
-def detect_tiles(job: Job, options: DetectOptions, ledger: Ledger | None = None) -> tuple[Detections, float]:
-    """Candidates of all tiles, in the order of the tiles, and the network's own seconds summed over workers.
-
-    Parameters
-    ----------
-    job : Job
-        Image, background and model.
-    options : DetectOptions
-        Tile size, memory, workers.
-    ledger : Ledger, optional
-        Holds tiles that an earlier run finished, and takes the new ones.
-    """
-    side = _tile_side(job, options)
-    shape = (1, side, side) if job.model.head.ndim == 2 else (side, side, side)
-    grid = TileGrid.cover(job.image.shape, shape, halo=job.model.halo, step=job.model.stride)
-    finished = ledger.finished() if ledger is not None else {}
-    todo = [tile for tile in grid if tile.index not in finished]
-    if finished:
-        logger.info("%d of %d tiles were finished before", len(finished), len(grid))
-    work = distribute.map_tasks(detect_tile, todo, job, workers=options.workers, scheduler=options.scheduler)
-    with _bar(options.progress, "tiles") as show:
-        for index, (found, seconds) in work:
-            finished[todo[index].index] = (found, seconds)
-            if ledger is not None:
-                ledger.add(todo[index].index, found, seconds)
-            show(len(finished), len(grid))
-    parts = [finished[index] for index in range(len(grid))]
-    return Detections.concatenate([found for found, _ in parts]), sum(seconds for _, seconds in parts)
-
-
-def _tile_side(job: Job, options: DetectOptions) -> int:
-    return options.tile or choose_tile(options.max_memory, options.workers, job.model)
-
-
-def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
-    """Candidates whose centres a tile owns, measured on its pixels, and the network's seconds.
-
-    A pure function of the image and the tile's place, so that any worker may run it, twice if need be.
-    """
-    ndim, model = job.model.head.ndim, job.model
-    pixels = job.image.read(tile.read_lo, tile.read_hi)
-    own = tuple(slice(a - r, b - r) for a, b, r in zip(tile.own_lo, tile.own_hi, tile.read_lo, strict=True))
-    if not np.isfinite(pixels[own]).any():
-        return Detections.empty(ndim, len(model.parameters)), 0.0
-    level, rms = job.background.at(tile.read_lo, tile.read_hi)
-    s = model.normalization.snr(pixels, level, rms)
-    watch = Stopwatch()
-    backend = get_backend(job.device)
-    inside = tuple((-low, extent - low) for low, extent in zip(tile.read_lo, job.image.shape, strict=True))
-    found = candidates(
-        model,
-        s,
-        job.image.pixel_beam,
-        backend=backend,
-        threshold=job.threshold,
-        watch=watch,
-        inside=inside,
+        },
     )
-    # Centres are owned by where they lie, to the half pixel at which two tiles' regions meet.
-    corner = found.position + 0.5
-    low = np.array([o.start for o in own])[-ndim:]
-    high = np.array([o.stop for o in own])[-ndim:]
-    found = found.take(((corner >= low) & (corner < high)).all(axis=1))
-    found = _measured(found, pixels, level, rms)
-    origin = np.array(tile.read_lo, float)[-ndim:]
-    return found.with_(position=found.position + origin, boxes=found.boxes + origin), watch.network
 
 
-def _measured(found: Detections, pixels: Any, level: Any, rms: Any) -> Detections:
-    """Add peak, noise, background and the edge flag, read off the tile's pixels."""
-    measured = measure(pixels[0], level[0], rms[0], found.position[:, -2:])
-    found = found.with_(
-        peak=measured.peak,
-        local_rms=measured.local_rms,
-        background=measured.background,
-        flags=np.where(measured.blank, EDGE, 0),
-    )
-    # A box on blank pixels alone is an edge effect, not a source.
-    return found.take(np.isfinite(found.peak))
+def _catalog(run: _Run, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:
+    """The catalogue of an image or of a cube."""
+    if run.image.ndim == 3:
+        return build_cube_catalog(parts, run.model, meta=meta)
+    ((rows, view),) = parts
+    return build_catalog(_to_original(rows, view), _as_seen(run.image, view), run.model, meta=meta)
 
 
 def _as_seen(original: Image, view: Image) -> Image:

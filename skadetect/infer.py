@@ -15,7 +15,9 @@ from skadetect.nn.anchor import anchor_map
 from skadetect.nn.backends.base import Backend
 from skadetect.nn.head import decode
 from skadetect.nn.model import Model
-from skadetect.nn.network import Region
+
+#: Depth in a better box, 1 at its centre and 0 at its surface, beyond which a box is the same galaxy again.
+INNER_HALF = 0.5
 
 
 @dataclass
@@ -33,7 +35,6 @@ def candidates(
     backend: Backend,
     threshold: float | None = None,
     watch: Stopwatch | None = None,
-    inside: Region | None = None,
 ) -> Detections:
     """All boxes above a threshold, overlapping ones included.
 
@@ -51,8 +52,6 @@ def candidates(
         Lowest score; the model's own by default.
     watch : Stopwatch, optional
         Gains the seconds that the network took.
-    inside : tuple of (low, high), optional
-        Pixels along (z, y, x) that the image covers, where the map reaches beyond it; see `Network.forward`.
 
     Returns
     -------
@@ -62,7 +61,7 @@ def candidates(
     padded = _pad(s, model.stride)
     features = model.normalization.apply(padded, beam)
     start = time.perf_counter()
-    outputs = model.network.forward(features[None], backend, inside=inside)
+    outputs = model.network.forward(features[None], backend)
     if watch is not None:
         watch.network += time.perf_counter() - start
     found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)
@@ -99,11 +98,16 @@ def infer(
 def merge(rows: Detections, model: Model) -> Detections:
     """Keep the best of each group of overlapping boxes (greedy, by score, then position).
 
-    The boxes of all tiles go in together, so that the result cannot depend on where the tiles' edges are.
+    The boxes of all tiles go in together, so that the result cannot depend on where the tiles' edges are. In
+    a cube, where one galaxy may be boxed with very different extents along the spectrum, a box also goes
+    whose centre lies in the inner half of a better one on every axis.
     """
     if not len(rows):
         return rows
-    return rows.take(nms(rows.boxes, rows.score, threshold=model.nms_overlap))
+    kept = rows.take(nms(rows.boxes, rows.score, threshold=model.nms_overlap))
+    if kept.ndim == 2:
+        return kept
+    return kept.take(nms(kept.boxes, kept.score, threshold=INNER_HALF, overlap="inner"))
 
 
 def _pad(s: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from skadetect.errors import ConfigError
 from skadetect.nn.model import Model
+from skadetect.tiling import Corner
 
 UNITS = {
     "": 1,
@@ -18,13 +24,16 @@ UNITS = {
     "MIB": 2**20,
     "GIB": 2**30,
 }
-TILES = (2048, 1536, 1024, 768, 512, 384, 256, 128)
-#: Largest tile chosen by itself: beyond it the halo costs under a tenth and activations only leave the cache.
-PREFERRED = 1024
+#: Reading over owning at which a tile is large enough: beyond it activations only leave the cache.
+GOOD_OVERHEAD = 1.15
+#: Bytes beyond which larger tiles only make progress coarse.
+MOST_BYTES = 8 * 10**9
 #: Resident memory of a process with the libraries loaded and kernels compiled, measured on Linux.
 PROCESS_BYTES = 420 * 10**6
-#: Pixels, background, noise, signal to noise and input features of a tile, float32.
-PIXEL_BYTES = 44
+#: Buffers of the convolutions, maps of the file and slabs of background and noise, whatever the tile.
+FIXED_BYTES = 20 * 10**6
+#: Pixels and signal to noise of a tile, float32; background and noise of a plane are of the size of features.
+PIXEL_BYTES = 8
 
 
 def parse_memory(text: str) -> int:
@@ -48,8 +57,8 @@ def parse_memory(text: str) -> int:
         ) from error
 
 
-def choose_tile(max_memory: str, workers: int, model: Model) -> int:
-    """Side of the largest sensible tile that keeps a run within its memory, in pixels.
+def choose_tile_shape(max_memory: str, workers: int, model: Model, image_shape: Corner) -> Corner:
+    """Extents of the tiles that keep a run within its memory and read the least beside what they own.
 
     Parameters
     ----------
@@ -59,6 +68,13 @@ def choose_tile(max_memory: str, workers: int, model: Model) -> int:
         Worker processes; above 1 the main process comes on top.
     model : Model
         Its halo and layers set what a tile takes.
+    image_shape : (z, y, x)
+        Of the image; nothing is read beyond it.
+
+    Returns
+    -------
+    (z, y, x)
+        Of the region that a tile owns: multiples of the model's stride.
 
     Raises
     ------
@@ -67,26 +83,68 @@ def choose_tile(max_memory: str, workers: int, model: Model) -> int:
     """
     processes = workers + 1 if workers > 1 else 1
     share = (parse_memory(max_memory) - processes * PROCESS_BYTES) / workers
-    for side in TILES:
-        if side <= PREFERRED and tile_bytes(side, model) <= share:
-            return side
-    least = processes * PROCESS_BYTES + workers * tile_bytes(TILES[-1], model)
-    raise ConfigError(
-        f"max_memory {max_memory} is too little for {workers} workers, expected at least {least / 1e9:.1f}GB"
-    )
+    axes = [_splits(*axis) for axis in zip(image_shape, model.halo, model.stride, strict=True)]
+    sides, reads, totals = (np.meshgrid(*parts, indexing="ij") for parts in zip(*axes, strict=True))
+    needed = _bytes(np.prod(reads, axis=0), model)
+    overhead = np.prod(totals, axis=0) / np.prod(image_shape, dtype=np.float64)
+    fits = needed <= min(share, MOST_BYTES)
+    if not fits.any():
+        least = processes * PROCESS_BYTES + workers * float(needed.min())
+        raise ConfigError(
+            f"max_memory {max_memory} is too little for {workers} workers, "
+            f"expected at least {math.ceil(least / 1e8) / 10:.1f}GB"
+        )
+    # Of the good ones the smallest, else the best; in doubt the smaller.
+    rank = np.where(fits, np.maximum(overhead, GOOD_OVERHEAD), np.inf)
+    best = np.lexsort((needed.ravel(), rank.ravel()))[0]
+    z, y, x = (int(axis.ravel()[best]) for axis in sides)
+    return z, y, x
 
 
-def tile_bytes(side: int, model: Model) -> int:
-    """Bytes that one tile takes while the network runs: its pixels and the largest pair of layers."""
-    extents = [side + 2 * halo if halo else 1 for halo in model.halo]
-    pixels = extents[0] * extents[1] * extents[2]
-    widest, cells, before = 0.0, 1.0, float(model.network.spec.input_features)
-    for layer, _, outputs in model.network.spec.walk():
+def tile_bytes(read_shape: Corner, model: Model) -> int:
+    """Bytes that one tile takes while the network runs.
+
+    Parameters
+    ----------
+    read_shape : (z, y, x)
+        Of the region that it reads.
+    model : Model
+        Its layers say how much lives together.
+    """
+    return int(_bytes(np.prod(read_shape, dtype=np.float64), model))
+
+
+def _bytes(pixels: Any, model: Model) -> Any:
+    return FIXED_BYTES + pixels * (PIXEL_BYTES + 4 * _floats_a_pixel(model))
+
+
+def _floats_a_pixel(model: Model) -> float:
+    """Most numbers an input pixel that are alive together in a forward pass; see `Network.forward`."""
+    layers = list(model.network.spec.walk())
+    features = float(model.network.spec.input_features)
+    cells, before, most = 1.0, 0.0, features
+    kept: dict[str, float] = {}
+    for index, (layer, _, outputs) in enumerate(layers):
         if layer.spatial:
-            for step in layer.stride:
-                cells /= step
-        # Input and output of a layer live together, and a skip connection keeps one more of the same size.
+            cells /= math.prod(layer.stride)
+        later = {each.source for each, _, _ in layers[index:]}
+        kept = {name: size for name, size in kept.items() if name in later}
         here = cells * outputs
-        widest = max(widest, before + 2 * here)
-        before = here
-    return int(pixels * (PIXEL_BYTES + 4 * widest))
+        # The input lives as long as the caller holds it, a layer's input until its output is there.
+        most = max(most, features + sum(kept.values()) + before + here)
+        kept_now = layer.name in later
+        kept |= {layer.name: here} if kept_now else {}
+        before = 0.0 if kept_now else here
+    return most
+
+
+def _splits(extent: int, halo: int, step: int) -> tuple[NDArray[np.int64], ...]:
+    """Ways to share an axis among tiles: what each owns, the most that one reads, what all read together."""
+    cells = -(-extent // step)
+    sides = step * np.unique(-(-cells // np.arange(1, cells + 1)))
+    most, total = np.empty_like(sides), np.empty_like(sides)
+    for index, side in enumerate(sides):
+        low = np.arange(0, extent, side)
+        read = np.minimum(-(-(low + side + halo) // step), cells) - np.maximum(low - halo, 0) // step
+        most[index], total[index] = step * read.max(), step * read.sum()
+    return sides, most, total

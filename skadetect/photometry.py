@@ -1,7 +1,7 @@
-"""Measurement on pixels: peaks, noise, aperture fluxes and Gaussian moments.
+"""Measurement on pixels: peaks, noise, marks of boxes, aperture fluxes and Gaussian moments.
 
-Pixel coordinates are 0-based with integers at pixel centres, in array order (y, x). NaN pixels are blank and
-take no part.
+Pixel coordinates are 0-based with integers at pixel centres, in array order (y, x) or (z, y, x). NaN pixels
+are blank and take no part.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from skadetect.beams import FWHM_PER_SIGMA
 # Below this share of the peak a neighbour is noise or another source: its logarithm says nothing.
 _LOG_LIMIT = 0.25
 
+#: Marks of a box in a cube, SoFiA's bits: it touches the edge of the field or of the band, or holds a blank.
+SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL = 1, 2, 4
+
 
 @dataclass(frozen=True)
 class PeakMeasurement:
@@ -30,7 +33,7 @@ class PeakMeasurement:
     local_rms, background : array (n,), float64
         Of the noise and background maps at the nearest pixel, in image units.
     blank : array (n,), bool
-        A blank pixel or the border of the array lies within the margin.
+        A blank pixel or the border of the array lies within the margin in the plane of the position.
     """
 
     peak: NDArray[np.float64]
@@ -49,25 +52,69 @@ def measure(
 ) -> PeakMeasurement:
     """Peak, noise and background at positions.
 
-    The peak is the highest pixel within one pixel of the position, raised to the top of a parabola through it
-    and its neighbours, an axis at a time; through logarithms where the neighbours are high enough, which is
-    exact for a Gaussian along the axes.
+    The peak is the highest pixel within one pixel of the position, channels included, raised to the top of a
+    parabola through it and its neighbours in the plane, which the beam makes smooth, an axis at a time;
+    through logarithms where the neighbours are high enough, which is exact for a Gaussian along the axes.
 
     Parameters
     ----------
-    pixels, level, rms : array (y, x), float32
+    pixels, level, rms : array (y, x) or (z, y, x), float32
         The image, its background and its noise, in image units.
-    positions : array (n, 2)
-        (y, x) in pixels of these arrays.
+    positions : array (n, 2) or (n, 3)
+        (y, x) or (z, y, x) in pixels of these arrays.
     margin : int
-        Pixels around a position within which a blank pixel or the border is noted.
+        Pixels along y and x around a position within which a blank pixel or the border is noted.
     """
     n = len(positions)
     peak, local_rms, background = (np.empty(n, np.float64) for _ in range(3))
     blank = np.empty(n, np.bool_)
-    where = np.ascontiguousarray(positions, np.float64).reshape(n, 2)
-    _measure(pixels, level, rms, where, margin, (peak, local_rms, background), blank)
+    where = np.zeros((n, 3))
+    where[:, 3 - pixels.ndim :] = positions
+    planes = tuple(np.ascontiguousarray(each).reshape(-1, *each.shape[-2:]) for each in (pixels, level, rms))
+    _measure(*planes, where, margin, (peak, local_rms, background), blank)
     return PeakMeasurement(peak, local_rms, background, blank)
+
+
+def mark_boxes(
+    pixels: NDArray[np.float32],
+    boxes: NDArray[np.float64],
+    *,
+    low: tuple[int, int, int],
+    shape: tuple[int, int, int],
+    reach: tuple[int, int, int],
+) -> NDArray[np.int32]:
+    """Which boxes of a cube touch its edges or hold blank voxels.
+
+    Parameters
+    ----------
+    pixels : array (z, y, x), float32
+        A window of the cube.
+    boxes : array (n, 2, 3)
+        Low and high corners in pixels of the window.
+    low : (z, y, x)
+        First voxel of the window in the cube.
+    shape : (z, y, x)
+        Of the cube.
+    reach : (z, y, x)
+        Voxels from a box's centre beyond which blanks are not looked for: what any window shows.
+
+    Returns
+    -------
+    array (n,), int32
+        Sums of `SPATIAL_EDGE`, `SPECTRAL_EDGE` and `BLANK_VOXEL`.
+    """
+    start = np.array(low)
+    first = np.floor(boxes[:, 0] + 0.5).astype(np.int64) + start
+    last = np.ceil(boxes[:, 1] - 0.5).astype(np.int64) + start
+    touched = (first <= 0) | (last >= np.array(shape) - 1)
+    middle = np.floor(boxes.mean(axis=1) + 0.5).astype(np.int64) + start
+    seen_from = np.maximum(np.maximum(first, middle - np.array(reach)), 0)
+    seen_to = np.minimum(np.minimum(last, middle + np.array(reach)), np.array(shape) - 1)
+    holes = np.empty(len(boxes), np.bool_)
+    _holes(pixels, seen_from - start, seen_to - start, holes)
+    marks = np.where(touched[:, 1:].any(axis=1), SPATIAL_EDGE, 0)
+    marks += np.where(touched[:, 0], SPECTRAL_EDGE, 0) + np.where(holes, BLANK_VOXEL, 0)
+    return marks.astype(np.int32)
 
 
 def aperture_flux(
@@ -134,19 +181,32 @@ def moments(
 @numba.njit(**JIT)
 def _measure(pixels, level, rms, positions, margin, values, blank):  # type: ignore[no-untyped-def]
     peak, local_rms, background = values
-    height, width = pixels.shape
+    depth, height, width = pixels.shape
     for i in range(len(positions)):
-        y = min(max(int(np.floor(positions[i, 0] + 0.5)), 0), height - 1)
-        x = min(max(int(np.floor(positions[i, 1] + 0.5)), 0), width - 1)
-        local_rms[i], background[i] = rms[y, x], level[y, x]
-        blank[i] = _near_blank(pixels, y, x, margin)
-        best, py, px = -np.inf, -1, -1
-        for v in range(max(y - 1, 0), min(y + 2, height)):
-            for u in range(max(x - 1, 0), min(x + 2, width)):
-                value = pixels[v, u] - level[v, u]
-                if value > best:
-                    best, py, px = value, v, u
-        peak[i] = best * _gain(pixels, level, py, px) if py >= 0 else np.nan
+        z = min(max(int(np.floor(positions[i, 0] + 0.5)), 0), depth - 1)
+        y = min(max(int(np.floor(positions[i, 1] + 0.5)), 0), height - 1)
+        x = min(max(int(np.floor(positions[i, 2] + 0.5)), 0), width - 1)
+        local_rms[i], background[i] = rms[z, y, x], level[z, y, x]
+        blank[i] = _near_blank(pixels[z], y, x, margin)
+        best, pz, py, px = -np.inf, -1, -1, -1
+        for w in range(max(z - 1, 0), min(z + 2, depth)):
+            for v in range(max(y - 1, 0), min(y + 2, height)):
+                for u in range(max(x - 1, 0), min(x + 2, width)):
+                    value = pixels[w, v, u] - level[w, v, u]
+                    if value > best:
+                        best, pz, py, px = value, w, v, u
+        peak[i] = best * _gain(pixels[pz], level[pz], py, px) if pz >= 0 else np.nan
+
+
+@numba.njit(**JIT)
+def _holes(pixels, first, last, holes):  # type: ignore[no-untyped-def]
+    """Whether a voxel from first to last, both included and cut at the array, is blank."""
+    for i in range(len(holes)):
+        holes[i] = False
+        for z in range(max(first[i, 0], 0), min(last[i, 0] + 1, pixels.shape[0])):
+            for y in range(max(first[i, 1], 0), min(last[i, 1] + 1, pixels.shape[1])):
+                for x in range(max(first[i, 2], 0), min(last[i, 2] + 1, pixels.shape[2])):
+                    holes[i] |= np.isnan(pixels[z, y, x])
 
 
 @numba.njit(**JIT)

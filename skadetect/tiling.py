@@ -1,8 +1,9 @@
 """Tiles: what part of an image each unit of work owns, and what it must read to get that part right.
 
 Owned regions share the image out without gap or overlap. A read region is the owned one widened by a halo on
-each side; it may stick out of the image. Both begin on multiples of the network's stride, so that output
-cells of all tiles lie on one grid.
+each side, but for what lies beyond the image: there the network pads, as it did at the edges of a patch in
+training. Both begin on multiples of the network's stride, so that output cells of all tiles lie on one grid,
+and a read region ends at the end of the image's last cell at most.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class TileGrid(Sequence[Tile]):
     tile_shape : (z, y, x)
         Of the owned region of a tile away from the upper border; a multiple of `step`.
     halo : (z, y, x)
-        By how much at least a read region is wider than the owned one, on each side.
+        By how much at least a read region is wider than the owned one, on each side that has image left.
     step : (z, y, x)
         Stride of the network.
     """
@@ -105,8 +106,8 @@ class TileGrid(Sequence[Tile]):
         lo = [int(i) * t for i, t in zip(place, self.tile_shape, strict=True)]
         hi = [min(a + t, n) for a, t, n in zip(lo, self.tile_shape, self.shape, strict=True)]
         halos = list(zip(lo, hi, self.halo, self.step, strict=True))
-        read_lo = [a - _round_up(h, s) for a, _, h, s in halos]
-        read_hi = [_round_up(b + h, s) for _, b, h, s in halos]
+        read_lo = [max(a - _round_up(h, s), 0) for a, _, h, s in halos]
+        read_hi = [_round_up(min(b + h, n), s) for (_, b, h, s), n in zip(halos, self.shape, strict=True)]
         return Tile(index, _corner(lo), _corner(hi), _corner(read_lo), _corner(read_hi))
 
     def owner(self, position: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ SETTINGS = [
     {"threshold": 0.05, "overlap": "diou", "cascade": CASCADE},
     {"threshold": -0.6, "overlap": "giou"},
     {"threshold": -0.3, "overlap": "diou_squared"},
+    {"threshold": 0.5, "overlap": "inner"},
 ]
 IDS = [setting["overlap"] for setting in SETTINGS]
 
@@ -88,6 +89,15 @@ def test_nms_limits_that_drop_everything_are_refused():
         bx.nms(boxes, scores, threshold=0.1, overlap="ciou")
 
 
+def test_inner_says_how_deep_a_centre_lies_in_the_better_box():
+    better = np.array([[[0, 0, 0], [8, 4, 4]]], dtype=float)
+    centres = np.array([[4, 2, 2], [6, 2, 2], [4, 2, 2.5], [8, 2, 2], [4, -1, 2]])
+    worse = np.stack([centres - 50, centres + 50], axis=1)
+    depth = bx.pairwise_overlap(better, worse, kind="inner")[0]
+    assert np.allclose(depth, [1.0, 0.5, 0.75, 0.0, -0.5])
+    assert (bx.pairwise_overlap(worse, better, kind="inner") > 0.9).all()  # the size of the better one counts
+
+
 def test_nms_of_nonsense_is_refused():
     boxes, scores = crowd(0, 3)
     with pytest.raises(ValueError, match="expected"):
@@ -154,7 +164,7 @@ def test_seam_nms_drops_the_double_at_the_seam_only():
     assert len(bx.seam_nms(found.take([]), grid, threshold=0.1, margin=2.0)) == 0
 
 
-@pytest.mark.parametrize("kind", OVERLAPS)
+@pytest.mark.parametrize("kind", OVERLAPS)  # the formulas themselves
 def test_pairwise_overlap(kind):
     a, b = crowd(1, 4)[0], crowd(2, 3)[0]
     table = bx.pairwise_overlap(a, b, kind=kind)

@@ -10,9 +10,10 @@ from astropy.io import fits
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
-from skadetect.detect import DetectOptions, Detector, Job, detect_tile
+from skadetect.detect import DetectOptions, Detector
 from skadetect.detections import Detections
 from skadetect.errors import ConfigError, InputError, ModelError
+from skadetect.job import Job, detect_tile
 from skadetect.tiling import Tile
 from tests.fits_files import sky_header
 from tests.nn.networks import small_model
@@ -162,7 +163,7 @@ def test_a_killed_run_goes_on_from_its_finished_tiles(
             raise KeyboardInterrupt
         return detect_tile(tile, job)
 
-    monkeypatch.setattr("skadetect.detect.detect_tile", counted)
+    monkeypatch.setattr("skadetect.job.detect_tile", counted)
     with pytest.raises(KeyboardInterrupt):
         detector.detect(image_file, resume_folder=tmp_path / "parts")
     found = detector.detect(image_file, resume_folder=tmp_path / "parts")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skadetect.beams import PixelBeam
+from skadetect.boxes import nms, pairwise_overlap
 from skadetect.detections import Detections
 from skadetect.infer import Stopwatch, candidates, infer, merge
 from skadetect.nn.backends import cpu, reference
@@ -67,14 +70,31 @@ def test_the_networks_seconds_are_counted() -> None:
     assert watch.network > 0
 
 
-def test_beyond_the_image_there_is_what_is_beyond_a_patch() -> None:
-    model, s = small_model(), _map(48, 64)
-    alone = candidates(model, s, BEAM, backend=cpu)
-    wide = np.full((1, 88, 100), 3.0, np.float32)
-    wide[:, 16:64, 12:76] = s
-    inside = ((0, 1), (16, 64), (12, 76))
-    found = candidates(model, wide, BEAM, backend=cpu, inside=inside)
-    position = found.position - np.array([16.0, 12.0])
-    kept = ((position >= -0.5) & (position < np.array([47.5, 63.5]))).all(axis=1)
-    np.testing.assert_allclose(position[kept], alone.position, atol=1e-4)
-    np.testing.assert_allclose(found.score[kept], alone.score, atol=1e-5)
+def _crowd(seed: int) -> Detections:
+    """Boxes of galaxies that are much longer along the spectrum, many of them twice."""
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform(0, [60, 25, 25], (40, 3))
+    centre = np.concatenate([centre, centre + rng.normal(0, [4, 0.5, 0.5], centre.shape)])
+    side = np.array([20.0, 5.0, 5.0]) * np.exp(rng.normal(0, 0.7, centre.shape))
+    boxes = np.stack([centre - side / 2, centre + side / 2], axis=1)
+    score = rng.uniform(0.3, 1.0, len(centre)).round(2)
+    return Detections.from_columns(position=centre, boxes=boxes, score=score)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_in_a_cube_no_centre_is_left_in_the_inner_half_of_a_better_box(seed: int) -> None:
+    model, found = replace(small_model(), nms_overlap=-0.2), _crowd(seed)
+    once = merge(found, model)
+    assert 0 < len(once) < 45
+    depth = pairwise_overlap(once.boxes, once.boxes, kind="inner")
+    assert (depth[np.triu_indices(len(once), 1)] <= 0.5).all()  # rows go by falling score
+    shuffled = merge(found.take(np.random.default_rng(seed).permutation(len(found))), model)
+    for other in (merge(once, model), shuffled):
+        np.testing.assert_array_equal(other.position, once.position)
+
+
+def test_a_long_and_a_short_box_of_one_galaxy_are_one_in_a_cube() -> None:
+    boxes = np.array([[[0, 8, 8], [60, 12, 12]], [[33, 8.5, 8.5], [38, 11.5, 11.5]]], float)
+    found = Detections.from_columns(position=boxes.mean(axis=1), boxes=boxes, score=np.array([0.9, 0.8]))
+    assert len(nms(boxes, found.score, threshold=0.1)) == 2
+    assert len(merge(found, replace(small_model(), nms_overlap=0.1))) == 1

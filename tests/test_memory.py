@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from skadetect.errors import ConfigError
-from skadetect.memory import choose_tile, parse_memory, tile_bytes
-from tests.nn.networks import small_model
+from skadetect.memory import GOOD_OVERHEAD, choose_tile_shape, parse_memory, tile_bytes
+from skadetect.nn.model import Model
+from skadetect.tiling import TileGrid
+from tests.nn.networks import cube_model, small_model
 
 
 @pytest.mark.parametrize(
@@ -23,19 +27,51 @@ def test_nonsense_is_named(text: str) -> None:
         parse_memory(text)
 
 
-def test_more_memory_never_means_smaller_tiles() -> None:
-    model = small_model()
-    sides = [choose_tile(f"{size}MB", 1, model) for size in (450, 500, 600, 1000, 4000, 64000)]
-    assert sides == sorted(sides)
-    assert sides[-1] == 1024
-    assert choose_tile("4GB", 8, model) <= choose_tile("4GB", 2, model)
+SHAPES = [(1, 700, 900), (1, 16384, 16384), (300, 200, 200)]
+
+
+def _overhead(tile: tuple[int, int, int], shape: tuple[int, int, int], model: Model) -> float:
+    grid = TileGrid.cover(shape, tile, halo=model.halo, step=model.stride)
+    return sum(math.prod(each.read_shape) for each in grid) / math.prod(shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_tiles_fit_in_the_memory_and_more_of_it_means_less_read_twice(shape: tuple[int, int, int]) -> None:
+    model = small_model() if shape[0] == 1 else cube_model()
+    before = math.inf
+    for size in (520, 600, 1000, 4000, 64000):
+        tile = choose_tile_shape(f"{size}MB", 1, model, shape)
+        grid = TileGrid.cover(shape, tile, halo=model.halo, step=model.stride)
+        assert grid.tile_shape == tile
+        if len(grid) < 2000:
+            assert max(tile_bytes(each.read_shape, model) for each in grid) <= (size - 420) * 10**6
+            overhead = _overhead(tile, shape, model)
+            assert overhead <= max(before, GOOD_OVERHEAD) + 1e-9
+            before = overhead
+    assert before <= GOOD_OVERHEAD
+
+
+def test_a_long_halo_along_the_spectrum_means_tiles_that_are_long_there() -> None:
+    model = cube_model()
+    z, y, x = choose_tile_shape("700MB", 1, model, (4000, 4000, 4000))
+    assert model.halo[0] > model.halo[1] == model.halo[2]
+    assert z > y and z > x
+
+
+def test_workers_share_the_memory() -> None:
+    model, shape = small_model(), (1, 8000, 8000)
+    alone, shared = (choose_tile_shape("4GB", workers, model, shape) for workers in (1, 8))
+    assert math.prod(shared) <= math.prod(alone)
 
 
 def test_too_little_is_said_with_what_is_needed() -> None:
-    with pytest.raises(ConfigError, match="100MB is too little for 4 workers, expected at least 2"):
-        choose_tile("100MB", 4, small_model())
+    with pytest.raises(ConfigError, match=r"100MB is too little for 4 workers, expected at least 2\.2GB"):
+        choose_tile_shape("100MB", 4, small_model(), (1, 500, 500))
 
 
-def test_memory_grows_with_the_tile() -> None:
+def test_memory_grows_with_the_tile_and_the_most_that_lives_together() -> None:
     model = small_model()
-    assert tile_bytes(256, model) < tile_bytes(512, model) < 5 * tile_bytes(256, model)
+    assert tile_bytes((1, 256, 256), model) < tile_bytes((1, 512, 512), model)
+    # by hand: features 5; first 6/4; stem 8/16; the widest moment is features and first, before stem is done
+    pixels = 4096**2
+    assert tile_bytes((1, 4096, 4096), model) - tile_bytes((1, 0, 0), model) == pixels * (8 + 4 * 7)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from skadetect.beams import PixelBeam, convolve
-from skadetect.photometry import aperture_flux, measure, moments
+from skadetect.photometry import (
+    BLANK_VOXEL,
+    SPATIAL_EDGE,
+    SPECTRAL_EDGE,
+    aperture_flux,
+    mark_boxes,
+    measure,
+    moments,
+)
 
 SHAPE = (64, 72)
 
@@ -47,6 +55,34 @@ def test_blank_pixels_and_borders_are_noted_and_do_not_spoil_the_peak():
     np.testing.assert_array_equal(found.blank, [True, True, False, True, True, True])
     assert found.peak[0] == pytest.approx(5.0, rel=0.05)
     assert np.isnan(found.peak[4]) and np.isfinite(np.delete(found.peak, 4)).all()
+
+
+def test_in_a_cube_the_highest_voxel_of_neighbouring_channels_counts():
+    plane = _gaussian((30.2, 35.1), peak=7.0)
+    cube = np.stack([plane * share for share in (0.2, 0.5, 0.4, 1.0)]) + 2.0
+    level, rms = np.full_like(cube, 2.0), np.full_like(cube, 0.5)
+    rms[2] = 0.25
+    found = measure(cube, level, rms, np.array([[0.4, 30.2, 35.1], [1.6, 30.2, 35.1]]))
+    np.testing.assert_allclose(found.peak, [3.5, 7.0], rtol=1e-4)
+    np.testing.assert_array_equal(found.local_rms, [0.5, 0.25])
+    alone = measure(cube[1], level[1], rms[1], np.array([[30.2, 35.1]]))
+    assert alone.peak[0] == found.peak[0]  # a plane alone is a cube of one channel
+
+
+def test_boxes_that_touch_edges_or_hold_blanks_are_marked_whatever_the_window():
+    cube = np.zeros((40, 30, 30), np.float32)
+    cube[20, 10, 10] = np.nan
+    centre = np.array([[20, 15, 15], [20, 3, 15], [37, 15, 15], [20, 12, 12], [2, 27, 15], [20, 13, 12.0]])
+    boxes = np.stack([centre - [4, 2.4, 2.4], centre + [4, 2.4, 2.4]], axis=1)
+    boxes[1, 0, 1] = 0.4
+    expected = [0, SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL, SPATIAL_EDGE + SPECTRAL_EDGE, 0]
+    whole = mark_boxes(cube, boxes, low=(0, 0, 0), shape=cube.shape, reach=(48, 24, 24))
+    assert whole.tolist() == expected
+    for low, high in (((10, 0, 0), (40, 30, 30)), ((0, 0, 0), (28, 30, 30))):
+        window = cube[low[0] : high[0]]
+        own = (centre[:, 0] >= low[0] + 6) & (centre[:, 0] < high[0] - 5)
+        marks = mark_boxes(window, boxes[own] - np.array(low), low=low, shape=cube.shape, reach=(5, 24, 24))
+        assert marks.tolist() == np.array(expected)[own].tolist()
 
 
 def test_no_positions_give_empty_columns():

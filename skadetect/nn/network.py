@@ -21,8 +21,6 @@ from skadetect.nn.layers import (
 )
 from skadetect.nn.spec import LayerSpec, NetworkSpec
 
-Region = tuple[tuple[int, int], ...]
-
 
 @dataclass
 class Tape:
@@ -84,9 +82,7 @@ class Network:
         return self.spec.halo
 
     @single_blas_thread
-    def forward(
-        self, x: Array, backend: Backend, *, dropout_seed: int | None = None, inside: Region | None = None
-    ) -> Array:
+    def forward(self, x: Array, backend: Backend, *, dropout_seed: int | None = None) -> Array:
         """Score a batch.
 
         Parameters
@@ -98,10 +94,6 @@ class Network:
         dropout_seed : int, optional
             Keep the dropout layers on, with masks that follow from this seed: one Monte Carlo sample of the
             network's uncertainty (Gal & Ghahramani 2016).
-        inside : tuple of (low, high), optional
-            Pixels along (z, y, x) that the image covers, where a tile reaches beyond it: each layer then sees
-            zeros outside, as it does beyond the edges of a training patch. The low ends are multiples of the
-            stride, the high ends are taken up to the next one.
 
         Returns
         -------
@@ -117,24 +109,19 @@ class Network:
         kept: dict[str, Array] = {}
         wanted = {layer.source for layer in self.spec.layers}
         layers = self.spec.layers
-        jump = [1, 1, 1]
-        inside = None if inside is None else _whole_cells(inside, self.stride, x.shape[1:4])
-        if inside is not None:
-            x = _blanked(x.copy(), inside, jump)
         for index, layer in enumerate(layers):
             following = layers[index + 1] if index + 1 < len(layers) else None
             if layer.kind == "add":
                 # A convolution just before has already added it in its epilogue.
                 x = x if _fuses(layers[index - 1], layer, wanted) else backend.add(x, kept[layer.source])
+                if all(later.source != layer.source for later in layers[index + 1 :]):
+                    del kept[layer.source]
             elif layer.kind == "dropout" and dropout_seed is not None:
                 x = backend.dropout_forward(x, layer.rate, seed=_layer_seed(dropout_seed, index))
             else:
                 fuse = following is not None and _fuses(layer, following, wanted)
                 residual = kept[following.source] if following is not None and fuse else None
                 x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
-                jump = [a * b for a, b in zip(jump, layer.stride, strict=True)]
-                if inside is not None and layer.spatial and following is not None:
-                    x = _blanked(x, inside, jump)
             if layer.name in wanted:
                 kept[layer.name] = x
         return x
@@ -242,22 +229,6 @@ class Network:
             arrays = {**initial_parameters(layer, inputs, outputs, rng), **initial_state(layer, outputs)}
             shapes.update({name: array.shape for name, array in arrays.items()})
         return shapes
-
-
-def _whole_cells(inside: Region, stride: Axes, shape: tuple[int, ...]) -> Region | None:
-    """The region with its high ends taken up to whole output cells; None where it holds the whole tile."""
-    region = tuple((low, -(-high // step) * step) for (low, high), step in zip(inside, stride, strict=True))
-    whole = all(low <= 0 and high >= size for (low, high), size in zip(region, shape, strict=True))
-    return None if whole else region
-
-
-def _blanked(x: Array, inside: Region, jump: list[int]) -> Array:
-    """The array with zeros outside a region of input pixels, `jump` of which are one pixel here."""
-    for axis, ((low, high), step) in enumerate(zip(inside, jump, strict=True), start=1):
-        along = np.moveaxis(x, axis, 0)
-        along[: max(0, low // step)] = 0.0
-        along[max(0, high // step) :] = 0.0
-    return x
 
 
 def _fuses(layer: LayerSpec, following: LayerSpec, wanted: set[str]) -> bool:

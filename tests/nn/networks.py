@@ -11,7 +11,7 @@ from skadetect.nn.model import Model
 from skadetect.nn.network import Network
 from skadetect.nn.spec import NetworkSpec
 from skadetect.normalize import Normalization
-from skadetect.parameters import CONTINUUM
+from skadetect.parameters import CONTINUUM, HI
 
 
 def conv(name: str, features: int, extent: int, stride: int = 1, **more: Any) -> dict[str, Any]:
@@ -52,3 +52,39 @@ def small_model(seed: int = 0, *, threshold: float = 0.5) -> Model:
         priors=((4.0, 4.0),), parameters=len(CONTINUUM), position_scale=1.4, size_clip=(-1.0, 1.0)
     )
     return Model(small_network(seed), head, Normalization(), CONTINUUM, threshold=threshold, name="small")
+
+
+def cube_model(seed: int = 0, *, threshold: float = 0.5) -> Model:
+    """The same for cubes: strides and filters that are longer along the spectrum."""
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": "conv",
+            "name": "stem",
+            "features": 6,
+            "extent": [5, 3, 3],
+            "stride": [2, 2, 2],
+            "slope": 0.1,
+        },
+        {
+            "kind": "conv",
+            "name": "down",
+            "features": 8,
+            "extent": [3, 3, 3],
+            "stride": [4, 2, 2],
+            "slope": 0.1,
+        },
+        {"kind": "conv", "name": "a", "features": 8, "extent": [3, 3, 3], "slope": 0.1},
+        {"kind": "add", "name": "sum", "source": "down"},
+        {"kind": "conv", "name": "out", "features": 8 + len(HI)},
+    ]
+    head = HeadSpec(
+        priors=((12.0, 4.0, 4.0),),
+        stride=(8, 4, 4),
+        ndim=3,
+        parameters=len(HI),
+        position_scale=1.4,
+        size_clip=(-1.0, 1.0),
+    )
+    spec = NetworkSpec.from_dict({"input_features": 5, "layers": rows})
+    network = Network.initialise(spec, np.random.default_rng(seed))
+    return Model(network, head, Normalization(), HI, threshold=threshold, name="small-cube")

@@ -1,0 +1,79 @@
+"""How to detect: the settings of `skadetect.detect`, a configuration file and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skadetect.errors import ConfigError
+
+#: The model that a model name of "auto" stands for, by the number of axes of an image.
+MODELS = {2: "continuum", 3: "hi"}
+
+
+@dataclass(frozen=True)
+class DetectOptions:
+    """How to detect.
+
+    Attributes
+    ----------
+    model : str
+        Name of a shipped model, or a .safetensors file; "auto" is `continuum` for images and `hi` for cubes.
+    tile : int
+        Side of the tiles in pixels; 0 takes the best shape that the memory allows. Results do not depend on
+        it.
+    workers : int
+        Worker processes that share the tiles; 1 runs all cores in this process.
+    max_memory : str
+        Upper limit on memory, all workers together, such as "2GB".
+    threshold : float or None
+        Lowest score (0 to 1) of a detection; the model's own if None.
+    device : str
+        "auto", "cpu" or "reference".
+    beam : tuple of float or None
+        Beam as (bmaj, bmin, pa) in arcsec, arcsec and degrees east of north, instead of the header's.
+    primary_beam : str or None
+        FITS image of the primary beam, kept for formats that want corrected fluxes.
+    continuum : str or None
+        FITS image of the continuum under a cube: its bright pixels are blanked in all channels.
+    continuum_limit : str or None
+        Brightness from which on they are, such as "3mJy"; a number alone is in Jy/beam.
+    flag_channels : str or None
+        Channels of a cube to leave out, 0-based: "0-15, 200, 900-910".
+    levels : int or None
+        How often a cube is searched again at twice the pixel size, for galaxies larger than the network's
+        own range; None goes by the model and the size of the image.
+    products : str or None
+        Folder for a cubelet, moment maps, a spectrum and a picture of each galaxy in a cube.
+    scheduler : str
+        What a worker is: "processes" or "threads".
+    progress : bool
+        Show a progress bar.
+    """
+
+    model: str = "auto"
+    tile: int = 0
+    workers: int = 1
+    max_memory: str = "2GB"
+    threshold: float | None = None
+    device: str = "auto"
+    beam: tuple[float, float, float] | None = None
+    primary_beam: str | None = None
+    continuum: str | None = None
+    continuum_limit: str | None = None
+    flag_channels: str | None = None
+    levels: int | None = None
+    products: str | None = None
+    scheduler: str = "processes"
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0.0 < self.threshold < 1.0:
+            raise ConfigError(f"threshold is {self.threshold}, expected a score between 0 and 1")
+        if self.tile < 0 or self.workers < 1:
+            raise ConfigError(
+                f"tile is {self.tile} and workers {self.workers}, expected tile >= 0 and workers >= 1"
+            )
+        if self.levels is not None and self.levels < 0:
+            raise ConfigError(f"levels is {self.levels}, expected 0 or more")
+        if self.continuum_limit is not None and self.continuum is None:
+            raise ConfigError("continuum_limit needs continuum, the image that it is a limit of")

@@ -1,0 +1,184 @@
+"""One image through the network, tile by tile: what a worker needs, does and hands back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skadetect import distribute
+from skadetect.background import Background
+from skadetect.detect_options import DetectOptions
+from skadetect.detections import Detections
+from skadetect.image import Image
+from skadetect.infer import Stopwatch, candidates
+from skadetect.ledger import Ledger
+from skadetect.memory import choose_tile_shape
+from skadetect.nn.backends.select import get_backend
+from skadetect.nn.model import Model
+from skadetect.photometry import mark_boxes, measure
+from skadetect.tiling import Corner, Tile, TileGrid
+
+logger = logging.getLogger(__name__)
+
+#: Flag bit of a blank pixel or border close by, in an image; the catalogue sets the other bits.
+EDGE = 1
+#: Voxels of the file that are mapped or worked on at a time, where a tile need not be in memory at once.
+SLAB = 1 << 21
+#: Voxels of a row on each side of the window that the system may map along with it.
+MAPPED = 1 << 14
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task needs besides its tile; sent to each worker once."""
+
+    image: Image
+    background: Background
+    model: Model
+    threshold: float
+    device: str
+
+
+def plan(job: Job, options: DetectOptions) -> TileGrid:
+    """The tiles of a job: those asked for, or the best that the memory allows."""
+    model, side = job.model, options.tile
+    if side:
+        shape: Corner = (1 if model.head.ndim == 2 else side, side, side)
+    else:
+        shape = choose_tile_shape(options.max_memory, options.workers, model, job.image.shape)
+    return TileGrid.cover(job.image.shape, shape, halo=model.halo, step=model.stride)
+
+
+def detect_tiles(
+    job: Job,
+    grid: TileGrid,
+    options: DetectOptions,
+    *,
+    ledger: Ledger | None = None,
+    show: Callable[[int, int], None] | None = None,
+) -> tuple[Detections, float]:
+    """Candidates of all tiles, in the order of the tiles, and the network's own seconds summed over workers.
+
+    Parameters
+    ----------
+    job : Job
+        Image, background and model.
+    grid : TileGrid
+        From `plan`.
+    options : DetectOptions
+        Workers and scheduler.
+    ledger : Ledger, optional
+        Holds tiles that an earlier run finished, and takes the new ones.
+    show : callable, optional
+        Called with (tiles done, tiles in all).
+    """
+    finished = ledger.finished() if ledger is not None else {}
+    todo = [tile for tile in grid if tile.index not in finished]
+    if finished:
+        logger.info("%d of %d tiles were finished before", len(finished), len(grid))
+    work = distribute.map_tasks(detect_tile, todo, job, workers=options.workers, scheduler=options.scheduler)
+    for index, (found, seconds) in work:
+        finished[todo[index].index] = (found, seconds)
+        if ledger is not None:
+            ledger.add(todo[index].index, found, seconds)
+        if show is not None:
+            show(len(finished), len(grid))
+    parts = [finished[index] for index in range(len(grid))]
+    return Detections.concatenate([found for found, _ in parts]), sum(seconds for _, seconds in parts)
+
+
+def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
+    """Candidates whose centres a tile owns, measured on its pixels, and the network's seconds.
+
+    A pure function of the image and the tile's place, so that any worker may run it, twice if need be.
+    """
+    ndim, model = job.model.head.ndim, job.model
+    pixels = _read(tile, job.image)
+    own = tuple(slice(a - r, b - r) for a, b, r in zip(tile.own_lo, tile.own_hi, tile.read_lo, strict=True))
+    if not np.isfinite(pixels[own]).any():
+        return Detections.empty(ndim, len(model.parameters)), 0.0
+    watch = Stopwatch()
+    found = candidates(
+        model,
+        _signal_to_noise(tile, job, pixels),
+        job.image.pixel_beam,
+        backend=get_backend(job.device),
+        threshold=job.threshold,
+        watch=watch,
+    )
+    # Centres are owned by where they lie, to the half pixel at which two tiles' regions meet.
+    corner = found.position + 0.5
+    low, high = (np.array([getattr(part, end) for part in own])[-ndim:] for end in ("start", "stop"))
+    found = found.take(((corner >= low) & (corner < high)).all(axis=1))
+    found = _measured(found, tile, job, pixels)
+    origin = np.array(tile.read_lo, float)[-ndim:]
+    return found.with_(position=found.position + origin, boxes=found.boxes + origin), watch.network
+
+
+def _read(tile: Tile, image: Image) -> NDArray[np.float32]:
+    """The tile's pixels, few planes at a time: neither maps of the file nor finer pixels fill the memory."""
+    pixels = np.empty(tile.read_shape, np.float32)
+    (z, *low), (_, *high) = tile.read_lo, tile.read_hi
+    for start, stop in slabs(tile.read_shape, image):
+        pixels[start:stop] = image.read((z + start, low[0], low[1]), (z + stop, high[0], high[1]))
+    return pixels
+
+
+def slabs(shape: Corner, image: Image) -> Iterator[tuple[int, int]]:
+    """Ranges of planes of a window that may be mapped, or worked on, at a time.
+
+    Parameters
+    ----------
+    shape : (z, y, x)
+        Of the window.
+    image : Image
+        Its width says how much of a row is mapped beside the window, its factor how many pixels of the file
+        make one of its own.
+    """
+    row = min(image.shape[2], shape[2] + 2 * MAPPED)
+    planes = max(1, int(SLAB / (shape[1] * row * max(image.factor, 1.0) ** 2)))
+    for start in range(0, shape[0], planes):
+        yield start, min(start + planes, shape[0])
+
+
+def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Signal to noise of the tile; background and noise are worked out a slab at a time."""
+    s = np.empty_like(pixels)
+    for start, stop in slabs(tile.read_shape, job.image):
+        level, rms = _maps(tile, job, start, stop)
+        s[start:stop] = job.model.normalization.snr(pixels[start:stop], level, rms)
+    return s
+
+
+def _maps(tile: Tile, job: Job, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Background and noise of planes start to stop of the tile."""
+    (z, *low), (_, *high) = tile.read_lo, tile.read_hi
+    return job.background.at((z + start, low[0], low[1]), (z + stop, high[0], high[1]))
+
+
+def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:
+    """Add peak, noise, background and the marks of edges, read off the tile's pixels."""
+    peak, local_rms, background = (np.full(len(found), np.nan) for _ in range(3))
+    flags = np.zeros(len(found), np.int32)
+    place = np.zeros((len(found), 3))
+    place[:, 3 - found.ndim :] = found.position
+    plane = np.floor(place[:, 0] + 0.5)
+    depth = tile.read_shape[0]
+    for start, stop in slabs(tile.read_shape, job.image):
+        rows = (plane >= start) & (plane < stop)
+        if rows.any():
+            first, last = max(start - 1, 0), min(stop + 1, depth)  # the peak may be a channel away
+            maps = _maps(tile, job, first, last)
+            measured = measure(pixels[first:last], *maps, place[rows] - [first, 0, 0])
+            peak[rows], local_rms[rows] = measured.peak, measured.local_rms
+            background[rows], flags[rows] = measured.background, np.where(measured.blank, EDGE, 0)
+    if found.ndim == 3:
+        shape, reach = job.image.shape, job.model.halo
+        flags = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
+    found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags)
+    # A box on blank pixels alone is an edge effect, not a source.
+    return found.take(np.isfinite(found.peak))
