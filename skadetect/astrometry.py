@@ -1,7 +1,8 @@
 """Pixels to sky and back: the one place that knows half pixels, axis order, frames and which way angles turn.
 
 Pixel coordinates are 0-based with integers at pixel centres. Angles on the image run from +x towards +y,
-position angles on the sky from north towards east; both describe axes, so they repeat after half a turn.
+position angles on the sky from north towards east. Those of axes repeat after half a turn, those of
+directions (the receding side of a galaxy) after a whole one.
 """
 
 from __future__ import annotations
@@ -84,12 +85,27 @@ def theta_to_pa(wcs: WCS, x: ArrayLike, y: ArrayLike, theta: ArrayLike) -> Float
     (n,) float64
         Degrees from north towards east, in [0, 180).
     """
-    east_north = _jacobian(wcs, x, y)
-    theta = np.asarray(theta, np.float64)
-    cos, sin = np.cos(theta), np.sin(theta)
-    east = east_north[0, 0] * cos + east_north[0, 1] * sin
-    north = east_north[1, 0] * cos + east_north[1, 1] * sin
-    return _folded(np.degrees(np.arctan2(east, north)), 180.0)
+    return _folded(_position_angle(wcs, x, y, theta), 180.0)
+
+
+def direction_to_pa(wcs: WCS, x: ArrayLike, y: ArrayLike, theta: ArrayLike) -> Floats:
+    """Position angle on the sky of a direction on the image.
+
+    Parameters
+    ----------
+    wcs : astropy.wcs.WCS
+        Celestial, axes (longitude, latitude).
+    x, y : (n,) array
+        Where on the image, pixels: north is the local one.
+    theta : (n,) array
+        Direction on the image, radians from +x towards +y.
+
+    Returns
+    -------
+    (n,) float64
+        Degrees from north towards east, in [0, 360).
+    """
+    return _folded(_position_angle(wcs, x, y, theta), 360.0)
 
 
 def pa_to_theta(wcs: WCS, x: ArrayLike, y: ArrayLike, pa: ArrayLike) -> Floats:
@@ -155,6 +171,16 @@ def _is_equatorial(wcs: WCS) -> bool:
         return False
     equinox, frame = wcs.wcs.equinox, wcs.wcs.radesys
     return frame in ("ICRS", "") or (frame == "FK5" and (np.isnan(equinox) or equinox == 2000.0))
+
+
+def _position_angle(wcs: WCS, x: ArrayLike, y: ArrayLike, theta: ArrayLike) -> Floats:
+    """Degrees from north towards east, in (-180, 180], of directions on the image."""
+    east_north = _jacobian(wcs, x, y)
+    theta = np.asarray(theta, np.float64)
+    cos, sin = np.cos(theta), np.sin(theta)
+    east = east_north[0, 0] * cos + east_north[0, 1] * sin
+    north = east_north[1, 0] * cos + east_north[1, 1] * sin
+    return np.degrees(np.arctan2(east, north))
 
 
 def _jacobian(wcs: WCS, x: ArrayLike, y: ArrayLike) -> Floats:

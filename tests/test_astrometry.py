@@ -12,7 +12,14 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skadetect.astrometry import iau_name, pa_to_theta, pixel_to_sky, sky_to_pixel, theta_to_pa
+from skadetect.astrometry import (
+    direction_to_pa,
+    iau_name,
+    pa_to_theta,
+    pixel_to_sky,
+    sky_to_pixel,
+    theta_to_pa,
+)
 from skadetect.image import open_image
 from tests.data_paths import shared
 
@@ -61,6 +68,18 @@ def test_position_angles_equal_astropy_and_return(wcs: WCS) -> None:
         np.testing.assert_allclose(np.sin(np.radians(pa - expected)), 0, atol=2e-4)
         assert ((pa >= 0) & (pa < 180)).all()
         np.testing.assert_allclose(np.sin(pa_to_theta(wcs, X, Y, pa) - theta), 0, atol=1e-7)
+
+
+@pytest.mark.parametrize("wcs", FRAMES, ids=["sin", "ra zero", "rotated", "galactic", "fk4"])
+def test_directions_point_where_astropy_finds_the_next_point(wcs: WCS) -> None:
+    for theta in (0.0, 0.4, 2.0, 3.1, -1.0, -2.5):
+        there = [*pixel_to_sky(wcs, X + 1e-3 * np.cos(theta), Y + 1e-3 * np.sin(theta))]
+        here = SkyCoord(*pixel_to_sky(wcs, X, Y), unit="deg")
+        expected = here.position_angle(SkyCoord(*there, unit="deg")).deg
+        pa = direction_to_pa(wcs, X, Y, np.full(4, theta))
+        np.testing.assert_allclose((pa - expected + 180) % 360, 180, atol=0.02)
+        assert ((pa >= 0) & (pa < 360)).all()
+        np.testing.assert_allclose(pa % 180, theta_to_pa(wcs, X, Y, np.full(4, theta)), atol=1e-9)
 
 
 def test_north_is_local_far_from_the_reference_point() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
+from skadetect.catalog.cube_flags import CUBE_FLAGS
+from skadetect.catalog.cube_schema import CUBE_COLUMNS
 from skadetect.catalog.flags import FLAGS
 from skadetect.catalog.schema import COLUMNS, KEYWORDS
 from skadetect.cli import main
@@ -54,10 +56,10 @@ def test_commands_and_flags_exist(page: Path) -> None:
 
 def test_every_column_flag_and_keyword_is_described() -> None:
     page = (ROOT / "docs" / "catalogue.md").read_text()
-    for column in COLUMNS:
+    for column in (*COLUMNS, *CUBE_COLUMNS):
         row = f"| `{column.name}` | {column.unit} | {column.ucd.replace(';', '; ')} | {column.description} |"
-        assert column.name == "flags" or row in page, row
-    for flag in FLAGS:
+        assert column.name in ("flags", "flag") or row in page, row
+    for flag in (*FLAGS, *CUBE_FLAGS):
         assert f"| {flag.bit.value} | `{flag.name}` | {flag.description} |" in page
     for keyword in KEYWORDS:
         assert f"| `{keyword.name}` | {keyword.description} |" in page

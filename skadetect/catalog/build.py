@@ -7,25 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from astropy import units as u
-from astropy.table import Column, QTable
 from numpy.typing import NDArray
 
 from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
 from skadetect.beams import PixelBeam, convolve
+from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
-from skadetect.catalog.schema import COLUMNS, ColumnSpec, column_unit
+from skadetect.catalog.schema import COLUMNS
 from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_errors
 from skadetect.detections import Detections
 from skadetect.image import Image
 from skadetect.parameters import ParameterSpec, angle_spread, decode
 
-Columns = dict[str, NDArray[Any]]
-
-#: Rows that are worked out at a time: a million sources need no more memory on the way than their catalogue.
-CHUNK = 65536
 #: Ratio to the floor of an intrinsic axis below which it is only an upper limit.
 _AT_FLOOR = 1.02
 
@@ -72,21 +67,15 @@ def build_catalog(
     options = options or CatalogOptions()
     rows = _brightest_first(detections)
     rows = rows.with_(flags=rows.flags | _neighbour_flags(rows, image, options))
-    arrays: Columns = {}
-    for start in range(0, max(len(rows), 1), CHUNK):
-        part = _columns(rows.take(slice(start, start + CHUNK)), image, model, options)
-        part["source_id"] += start
-        for spec in COLUMNS:
-            if start == 0:
-                arrays[spec.name] = np.empty(len(rows), _dtype(spec, options.prefix))
-            arrays[spec.name][start : start + CHUNK] = part[spec.name]
-    table = QTable([_typed(arrays.pop(spec.name), spec, image.unit) for spec in COLUMNS], copy=False)
-    table.meta.update(provenance(image, model, options) | dict(meta or {}))
-    return Catalog(table)
+    parts = (_columns(part, image, model, options) for part in chunks(rows))
+    arrays = gather(COLUMNS, parts, len(rows), prefix=options.prefix)
+    arrays["source_id"][:] = np.arange(1, len(rows) + 1)
+    about = provenance(image, model, options) | dict(meta or {})
+    return Catalog(to_table(arrays, COLUMNS, image.unit, meta=about))
 
 
 def _columns(rows: Detections, image: Image, model: ModelInfo, options: CatalogOptions) -> Columns:
-    """All columns of some rows, numbered from 1."""
+    """All columns of some rows, not numbered yet."""
     shapes = _decoded(rows, image, model.parameters)
     snr = _signal_to_noise(rows)
     bmaj, bmin, _ = shapes.convolved
@@ -96,7 +85,8 @@ def _columns(rows: Detections, image: Image, model: ModelInfo, options: CatalogO
     columns = _sky_columns(rows, shapes, image, options.prefix) | _pixel_columns(rows, shapes, snr)
     columns |= _error_columns(errors, columns, image)
     beam = image.pixel_beam.scaled(image.pixel_scale)  # in arcsec
-    _calibrate(columns, model.metadata.get("error_calibration", {}), beam)
+    calibration = model.metadata.get("error_calibration", {})
+    calibrate(columns, calibration, lambda name: floor_scale(name, columns, beam=beam))
     columns["flags"] = _flags(rows, shapes, errors, beam=image.pixel_beam, options=options)
     return columns
 
@@ -144,7 +134,7 @@ def _sky_columns(rows: Detections, shapes: _Shapes, image: Image, prefix: str) -
 def _pixel_columns(rows: Detections, shapes: _Shapes, snr: NDArray[np.float64]) -> Columns:
     (y_min, x_min), (y_max, x_max) = rows.boxes[:, 0, -2:].T, rows.boxes[:, 1, -2:].T
     return {
-        "source_id": np.arange(1, len(rows) + 1),
+        "source_id": np.zeros(len(rows), np.int64),
         "x": rows.position[:, -1],
         "y": rows.position[:, -2],
         "peak_flux": rows.peak,
@@ -162,22 +152,16 @@ def _pixel_columns(rows: Detections, shapes: _Shapes, snr: NDArray[np.float64]) 
 
 def _error_columns(errors: GaussianErrors, columns: Columns, image: Image) -> Columns:
     scale = image.pixel_scale
-    sin, cos = np.sin(np.radians(columns["pa"])), np.cos(np.radians(columns["pa"]))
+    north, east = projected(errors.major, errors.minor, np.radians(columns["pa"]))
     return {
-        "e_ra": scale * np.hypot(errors.major * sin, errors.minor * cos),
-        "e_dec": scale * np.hypot(errors.major * cos, errors.minor * sin),
+        "e_ra": scale * east,
+        "e_dec": scale * north,
         "e_peak_flux": errors.peak,
         "e_int_flux": errors.int_flux,
         "e_bmaj": scale * errors.bmaj,
         "e_bmin": scale * errors.bmin,
         "e_pa": np.degrees(errors.theta),
     }
-
-
-def _calibrate(columns: Columns, calibration: Mapping[str, Sequence[float]], beam: PixelBeam) -> None:
-    """Widen errors in place as the model's validation asks for; see `ModelInfo`."""
-    for name, (factor, floor) in calibration.items():
-        columns[name] = np.hypot(factor * columns[name], floor * floor_scale(name, columns, beam=beam))
 
 
 def _neighbour_flags(rows: Detections, image: Image, options: CatalogOptions) -> NDArray[np.int32]:
@@ -204,18 +188,3 @@ def _flags(
     for bit, mark in marks.items():
         flags[mark] |= bit.value
     return flags
-
-
-def _dtype(spec: ColumnSpec, prefix: str) -> str:
-    """NumPy type of a column; a name is as long as its prefix and JHHMMSS.s+DDMMSS."""
-    return f"<U{len(prefix) + 17}" if spec.name == "name" else spec.dtype
-
-
-def _typed(values: NDArray[Any], spec: ColumnSpec, image_unit: u.UnitBase) -> Column | u.Quantity:
-    """A column of the schema's type, with its unit, description and UCD."""
-    unit = column_unit(spec, image_unit)
-    column = Column(values) if unit is None else u.Quantity(values, unit, dtype=values.dtype, copy=False)
-    column.info.name = spec.name
-    column.info.description = spec.description
-    column.info.meta = {"ucd": spec.ucd}
-    return column

@@ -15,16 +15,22 @@ from skadetect.catalog.formats import write_catalog
 
 @dataclass(frozen=True)
 class Catalog:
-    """Sources of one image, brightest first.
+    """Sources of one image or cube, brightest first.
 
     Attributes
     ----------
     table : astropy.table.QTable
-        Columns of `skadetect.catalog.schema.COLUMNS` with unit, description and UCD (``info.meta["ucd"]``);
-        ``table.meta`` holds the provenance by the keywords of `skadetect.catalog.schema.KEYWORDS`.
+        Columns of `skadetect.catalog.schema.COLUMNS`, or of `skadetect.catalog.cube_schema.CUBE_COLUMNS` for
+        a cube, with unit, description and UCD (``info.meta["ucd"]``); ``table.meta`` holds the provenance by
+        the keywords of `skadetect.catalog.schema.KEYWORDS`.
     """
 
     table: QTable
+
+    @property
+    def is_cube(self) -> bool:
+        """Whether the sources are galaxies in a cube: lines with a frequency, not fluxes alone."""
+        return "f_sum" in self.table.colnames
 
     def __len__(self) -> int:
         return len(self.table)
@@ -66,7 +72,8 @@ class Catalog:
         path : path
             File to write.
         format : str
-            A name of `skadetect.catalog.formats.FORMATS`, or "auto" to go by the suffix.
+            A name of `skadetect.catalog.formats.FORMATS`, or "auto" to go by the suffix (and, for a text
+            file, by whether this is a catalogue of an image or of a cube).
         overwrite : bool
             Replace a file that exists.
         primary_beam : path, optional
@@ -77,6 +84,6 @@ class Catalog:
         OutputError
             The format is unknown, the file exists, or it cannot be written.
         InputError
-            The primary beam cannot be used.
+            The primary beam cannot be used, or the format is not for catalogues of this kind.
         """
         write_catalog(self, path, format=format, overwrite=overwrite, primary_beam=primary_beam)

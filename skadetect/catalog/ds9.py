@@ -1,11 +1,11 @@
-"""Catalogues as DS9 regions: an ellipse a source, its FWHM as seen through the beam."""
+"""Catalogues as DS9 regions: an ellipse a source as seen through the beam, its FWHM or a galaxy's disc."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from skadetect.catalog.plain import plain_columns
 
 if TYPE_CHECKING:
     from skadetect.catalog.catalog import Catalog
@@ -15,14 +15,16 @@ _HEADER = """# Region file format: DS9 version 4.1
 global color=green width=1
 {frame}
 """
+_IMAGE = ("source_id", "ra", "dec", "bmaj", "bmin", "pa")
+_CUBE = ("id", "ra", "dec", "ell_maj", "ell_min", "ell_pa")
 # DS9 turns an ellipse from the axis of right ascension; a position angle starts at north, a quarter turn on.
 _FROM_NORTH = 90.0
 
 
 def write(catalog: Catalog, path: Path) -> None:
     """Write a catalogue to a path that may be overwritten."""
-    names = ("source_id", "ra", "dec", "bmaj", "bmin", "pa")
-    columns = [np.asarray(getattr(catalog[name], "value", catalog[name])).tolist() for name in names]
+    names = _CUBE if catalog.is_cube else _IMAGE
+    columns = [values.tolist() for values in plain_columns(catalog.table, names).values()]
     meta = catalog.meta
     frame = "icrs" if meta.get("radesys", "ICRS") == "ICRS" else "fk5"
     image = "".join(letter if letter.isprintable() else " " for letter in str(meta.get("image", "")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntFlag
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class Flag(IntFlag):
 class FlagBit(NamedTuple):
     """One row of the flag table."""
 
-    bit: Flag
+    bit: IntFlag
     name: str
     description: str
 
@@ -44,14 +45,14 @@ FLAGS: tuple[FlagBit, ...] = (
 )
 
 
-def flag_summary() -> str:
+def flag_summary(table: Sequence[FlagBit] = FLAGS) -> str:
     """One line that names every bit: the description of the column."""
-    return "bits: " + ", ".join(f"{row.bit.value} {row.name}" for row in FLAGS)
+    return "bits: " + ", ".join(f"{row.bit.value} {row.name}" for row in table)
 
 
-def flag_names(value: int) -> tuple[str, ...]:
+def flag_names(value: int, table: Sequence[FlagBit] = FLAGS) -> tuple[str, ...]:
     """Names of the bits that are set in one value."""
-    return tuple(row.name for row in FLAGS if value & row.bit)
+    return tuple(row.name for row in table if value & row.bit)
 
 
 def blended(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:

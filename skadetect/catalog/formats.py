@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class Format(NamedTuple):
-    """A format: the suffixes it is known by and the module whose `write(catalog, path)` makes it."""
+    """A format: the suffixes it is known by, and the module whose `write(catalog, path)` makes it.
+
+    `cube` says whether it holds catalogues of cubes alone (True), of images alone (False) or both (None).
+    """
 
     suffixes: tuple[str, ...]
     module: str
+    cube: bool | None = None
 
 
 FORMATS: dict[str, Format] = {
@@ -28,11 +32,13 @@ FORMATS: dict[str, Format] = {
     "csv": Format((".csv",), "csv"),
     "parquet": Format((".parquet", ".pq"), "parquet"),
     "ds9": Format((".reg",), "ds9"),
-    "sdc1": Format((".txt", ".sdc1", ".dat"), "sdc1_export"),
+    "sdc1": Format((".txt", ".sdc1", ".dat"), "sdc1_export", cube=False),
+    "sofia": Format(("_cat.txt", ".sofia"), "sofia", cube=True),
+    "sdc2": Format((".txt", ".sdc2", ".dat"), "sdc2_export", cube=True),
 }
 
 
-def choose_format(path: str | os.PathLike[str], format: str = "auto") -> str:
+def choose_format(path: str | os.PathLike[str], format: str = "auto", *, cube: bool = False) -> str:
     """Name of the format that a file is to have.
 
     Parameters
@@ -41,6 +47,8 @@ def choose_format(path: str | os.PathLike[str], format: str = "auto") -> str:
         File to write; its suffix decides where `format` is "auto".
     format : str
         "auto" or a name of `FORMATS`.
+    cube : bool
+        Whether the catalogue is of a cube; some suffixes mean another format then.
 
     Raises
     ------
@@ -52,10 +60,11 @@ def choose_format(path: str | os.PathLike[str], format: str = "auto") -> str:
     if format != "auto":
         raise OutputError(f"format {format!r} is unknown; expected auto, {', '.join(FORMATS)}")
     name = Path(path).name.lower()
-    for known, row in FORMATS.items():
+    fitting = {known: row for known, row in FORMATS.items() if row.cube in (None, cube)}
+    for known, row in fitting.items():
         if name.endswith(row.suffixes):
             return known
-    suffixes = ", ".join(suffix for row in FORMATS.values() for suffix in row.suffixes)
+    suffixes = ", ".join(suffix for row in fitting.values() for suffix in row.suffixes)
     raise OutputError(f"{path}: no format goes by this suffix; expected one of {suffixes}, or a format")
 
 
@@ -68,7 +77,7 @@ def write_catalog(
     primary_beam: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write a catalogue; see `Catalog.write`."""
-    chosen = choose_format(path, format)
+    chosen = choose_format(path, format, cube=catalog.is_cube)
     # a format's library is imported when it is asked for: pyarrow alone takes as long as NumPy
     writer = import_module(f"skadetect.catalog.{FORMATS[chosen].module}")
     extra = {"primary_beam": primary_beam} if chosen == "sdc1" else {}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 from astropy.table import Column, QTable, Table
+from numpy.typing import NDArray
 
 
 def plain_table(table: QTable) -> Table:
@@ -14,6 +19,11 @@ def plain_table(table: QTable) -> Table:
         meta = {"unit": info.unit, "description": info.description, "meta": dict(info.meta or {})}
         columns.append(Column(values, name, **meta))
     return Table(columns, meta=dict(table.meta), copy=False)
+
+
+def plain_columns(table: QTable, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Some columns as arrays, in the table's units."""
+    return {name: np.asarray(getattr(table[name], "value", table[name])) for name in names}
 
 
 def unit_text(column: Column, style: str) -> str:

@@ -19,9 +19,10 @@ from skadetect.parameters import ParameterSpec
 class ModelInfo(Protocol):
     """What a catalogue needs to know of a model; `skadetect.nn.model.Model` has it.
 
-    ``metadata["error_calibration"]`` maps columns such as "e_int_flux" to
+    ``metadata["error_calibration"]`` maps columns such as "e_int_flux" (of a cube: "err_f_sum") to
     (factor, floor), measured on validation fields: an error e becomes sqrt((factor e)^2 + (floor v)^2), where
-    v is `skadetect.catalog.uncertainty.floor_scale`, for fluxes the value itself.
+    v is `skadetect.catalog.uncertainty.floor_scale` (of a cube:
+    `skadetect.catalog.cube_uncertainty.cube_floor_scale`), for fluxes the value itself.
     """
 
     @property
@@ -84,6 +85,7 @@ def provenance(image: Image, model: ModelInfo, options: CatalogOptions) -> dict[
         "bmin": float(image.beam.minor.to_value(u.deg)),
         "bpa": float(image.beam.pa.to_value(u.deg)),
         "radesys": frame if frame in ("ICRS", "FK5") else "ICRS",
+        **_spectral(image),
         "model": model.name,
         "modelsha": model.digest,
         "thresh": float(model.threshold),
@@ -92,3 +94,18 @@ def provenance(image: Image, model: ModelInfo, options: CatalogOptions) -> dict[
         "versions": libraries,
     }
     return {name: value for name, value in meta.items() if value not in (None, "")}
+
+
+def _spectral(image: Image) -> dict[str, Any]:
+    """What only cubes have; channels and pixels are those of the file."""
+    axis = getattr(image, "spectral", None)
+    if axis is None:
+        return {}
+    middle = (image.shape[0] - 1) / 2
+    step = float(axis.width(middle)) / image.factor_z
+    return {
+        "specsys": axis.frame,
+        "restfreq": float(axis.rest_freq),
+        "chanstep": step if axis.ascending else -step,
+        "pixscale": image.pixel_scale / image.factor,
+    }

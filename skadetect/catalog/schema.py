@@ -8,11 +8,11 @@ from astropy import units as u
 
 from skadetect.catalog.flags import flag_summary
 
-PEAK_UNIT, FLUX_UNIT = "image unit", "image unit times beam"
+PEAK_UNIT, FLUX_UNIT, LINE_UNIT = "image unit", "image unit times beam", "image unit times beam and Hz"
 
 
 class ColumnSpec(NamedTuple):
-    """One column: name, unit (Astropy's spelling or one of the two above), UCD, NumPy type and meaning."""
+    """One column: name, unit (Astropy's spelling or one of the three above), UCD, NumPy type and meaning."""
 
     name: str
     unit: str
@@ -84,6 +84,10 @@ KEYWORDS: tuple[KeywordSpec, ...] = tuple(
         ("bmin", "beam, minor FWHM [deg]"),
         ("bpa", "beam, position angle [deg]"),
         ("radesys", "frame of ra and dec"),
+        ("specsys", "frame of frequencies, cubes only"),
+        ("restfreq", "rest frequency of the line [Hz], cubes only"),
+        ("chanstep", "frequency a channel on [Hz], cubes only"),
+        ("pixscale", "side of a pixel [arcsec], cubes only"),
         ("model", "name of the model"),
         ("modelsha", "start of the SHA-256 of its weights"),
         ("thresh", "least score"),
@@ -97,10 +101,12 @@ KEYWORDS: tuple[KeywordSpec, ...] = tuple(
 def column_unit(spec: ColumnSpec, image_unit: u.UnitBase) -> u.UnitBase | None:
     """Unit of a column in a catalogue of an image in `image_unit`; None where the column has no unit.
 
-    Jy/beam gives Jy for integrated fluxes, K gives K beam.
+    Jy/beam gives Jy for integrated fluxes and Jy Hz for those of lines, K gives K beam.
     """
     if spec.unit == PEAK_UNIT:
         return image_unit
     if spec.unit == FLUX_UNIT:
         return image_unit * u.beam
+    if spec.unit == LINE_UNIT:
+        return image_unit * u.beam * u.Hz
     return u.Unit(spec.unit) if spec.unit else None

@@ -19,6 +19,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skadetect.astrometry import sky_to_pixel
+from skadetect.catalog.plain import plain_columns
 from skadetect.catalog.sdc1 import SDC1_COLUMNS, write_sdc1
 from skadetect.catalog.sdc1_angle import best_angle
 from skadetect.errors import InputError
@@ -59,9 +60,11 @@ def to_sdc1(catalog: Catalog, *, primary_beam: str | os.PathLike[str] | None = N
     Raises
     ------
     InputError
-        Fluxes are not in Jy, or the primary beam cannot be read.
+        The catalogue is of a cube, fluxes are not in Jy, or the primary beam cannot be read.
     """
-    columns = {name: np.asarray(getattr(catalog[name], "value", catalog[name])) for name in catalog.colnames}
+    if catalog.is_cube:
+        raise InputError("the sdc1 format holds sources of continuum images; for a cube take sdc2 or sofia")
+    columns = plain_columns(catalog.table, catalog.colnames)
     if str(catalog["int_flux"].unit) != "Jy":
         raise InputError(f"integrated fluxes are in {catalog['int_flux'].unit}; the sdc1 format expects Jy")
     flux = columns["int_flux"].astype(np.float64)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.table import Row
+from astropy.table import QTable, Row
 
+from skadetect.catalog.cube_flags import CUBE_FLAGS
 from skadetect.catalog.flags import flag_names
 
 if TYPE_CHECKING:
@@ -16,12 +17,12 @@ _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
 def brightest(catalog: Catalog, n: int = 10) -> str:
-    """Table of the sources with the highest peaks.
+    """Table of the sources with the highest peaks, or of the galaxies with the largest line fluxes.
 
     Parameters
     ----------
     catalog : Catalog
-        Of one image.
+        Of one image or cube.
     n : int
         Rows at most.
 
@@ -33,15 +34,10 @@ def brightest(catalog: Catalog, n: int = 10) -> str:
     shown = min(n, len(catalog))
     if not shown:
         return "no sources"
-    rows = catalog.table[np.argsort(-catalog.table["peak_flux"].value, kind="stable")[:shown]]
-    scale, prefix = si_prefix(float(np.nanmedian(rows["peak_flux"].value)))
-    peak_unit = f"{prefix}{rows['peak_flux'].unit.to_string().replace(' ', '')}"
-    header = (
-        "name", "ra [deg]", "dec [deg]", f"peak [{peak_unit}]", f"flux [{prefix}{rows['int_flux'].unit}]",
-        'bmaj x bmin ["]', "pa [deg]", "snr", "score", "flags",
-    )  # fmt: skip
-    lines = [header, *(_cells(row, scale) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    flux = catalog.table["f_sum" if catalog.is_cube else "peak_flux"].value
+    rows = catalog.table[np.argsort(-flux, kind="stable")[:shown]]
+    lines = _cube_lines(rows) if catalog.is_cube else _image_lines(rows)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
 
 
@@ -53,23 +49,61 @@ def si_prefix(value: float) -> tuple[float, str]:
     return _PREFIXES[-1] if value else _PREFIXES[0]
 
 
-def _cells(row: Row, scale: float) -> tuple[str, ...]:
-    def number(name: str) -> float:
-        cell: Any = row[name]
-        return float(getattr(cell, "value", cell))
+def _image_lines(rows: QTable) -> list[tuple[str, ...]]:
+    scale, prefix = si_prefix(float(np.nanmedian(rows["peak_flux"].value)))
+    peak_unit = f"{prefix}{rows['peak_flux'].unit.to_string().replace(' ', '')}"
+    header = (
+        "name", "ra [deg]", "dec [deg]", f"peak [{peak_unit}]", f"flux [{prefix}{rows['int_flux'].unit}]",
+        'bmaj x bmin ["]', "pa [deg]", "snr", "score", "flags",
+    )  # fmt: skip
+    return [header, *(_image_cells(row, scale) for row in rows)]
 
+
+def _image_cells(row: Row, scale: float) -> tuple[str, ...]:
     return (
         str(row["name"]),
-        f"{number('ra'):.5f}",
-        f"{number('dec'):+.5f}",
-        f"{number('peak_flux') / scale:.4g}",
-        f"{number('int_flux') / scale:.4g}",
-        f"{number('bmaj'):.2f} x {number('bmin'):.2f}",
-        f"{number('pa'):.0f}",
-        f"{number('snr'):.1f}",
-        f"{number('score'):.3f}",
-        " ".join(flag_names(int(number("flags")))),
+        f"{_number(row, 'ra'):.5f}",
+        f"{_number(row, 'dec'):+.5f}",
+        f"{_number(row, 'peak_flux') / scale:.4g}",
+        f"{_number(row, 'int_flux') / scale:.4g}",
+        f"{_number(row, 'bmaj'):.2f} x {_number(row, 'bmin'):.2f}",
+        f"{_number(row, 'pa'):.0f}",
+        f"{_number(row, 'snr'):.1f}",
+        f"{_number(row, 'score'):.3f}",
+        " ".join(flag_names(int(_number(row, "flags")))),
     )
+
+
+def _cube_lines(rows: QTable) -> list[tuple[str, ...]]:
+    unit = str(rows["f_sum"].unit).replace("Hz Jy", "Jy Hz")
+    header = (
+        "name", "ra [deg]", "dec [deg]", "freq [MHz]", "v_opt [km/s]", f"f_sum [{unit}]",
+        "w20 [km/s]", 'hi_size ["]', "incl [deg]", "kin_pa [deg]", "snr", "score", "flag",
+    )  # fmt: skip
+    return [header, *(_cube_cells(row) for row in rows)]
+
+
+def _cube_cells(row: Row) -> tuple[str, ...]:
+    return (
+        str(row["name"]),
+        f"{_number(row, 'ra'):.5f}",
+        f"{_number(row, 'dec'):+.5f}",
+        f"{_number(row, 'freq') / 1e6:.3f}",
+        f"{_number(row, 'v_opt'):.1f}",
+        f"{_number(row, 'f_sum'):.4g}",
+        f"{_number(row, 'w20'):.0f}",
+        f"{_number(row, 'hi_size'):.1f}",
+        f"{_number(row, 'incl'):.0f}",
+        f"{_number(row, 'kin_pa'):.0f}",
+        f"{_number(row, 'snr'):.1f}",
+        f"{_number(row, 'score'):.3f}",
+        " ".join(flag_names(int(_number(row, "flag")), CUBE_FLAGS)),
+    )
+
+
+def _number(row: Row, name: str) -> float:
+    cell: Any = row[name]
+    return float(getattr(cell, "value", cell))
 
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
