@@ -14,7 +14,7 @@ from skadetect.astrometry import direction_to_pa, iau_name, pixel_to_sky, theta_
 from skadetect.beams import Ellipses, convolve
 from skadetect.catalog.assemble import Columns, Floats, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
-from skadetect.catalog.cube_flags import UNRESOLVED_BEAMS, CubeFlag, edge_flags
+from skadetect.catalog.cube_flags import UNRESOLVED_BEAMS, CubeFlag
 from skadetect.catalog.cube_schema import CUBE_COLUMNS
 from skadetect.catalog.cube_uncertainty import LIGHT_KMS, CubeErrors, cube_errors, cube_floor_scale
 from skadetect.catalog.flags import blended
@@ -60,8 +60,8 @@ def build_cube_catalog(
     ----------
     parts : sequence of (Detections, Image)
         Positions (z, y, x) and boxes in voxels of a view of the cube, measured: peak and local_rms in its
-        unit; and the view, which says where its voxels lie in the file. At least one part, with rows or
-        without; the same galaxy is in one part only.
+        unit, flags with the bits of edges and blank voxels; and the view, which says where its voxels lie in
+        the file. At least one part, with rows or without; the same galaxy is in one part only.
     model : ModelInfo
         What made the detections; its parameters decode theirs, those it lacks are NaN.
     options : CatalogOptions, optional
@@ -202,8 +202,8 @@ def _error_columns(columns: Columns, galaxies: _Galaxies, view: Image) -> Column
 
 
 def _flags(rows: Detections, galaxies: _Galaxies, view: Image) -> NDArray[np.int32]:
-    """All flags but that of overlapping boxes, which may be in other parts."""
-    flags = rows.flags | edge_flags(rows.boxes, view.shape)
+    """What the detections bring and what a view tells; boxes that overlap may be in other parts."""
+    flags = rows.flags.copy()
     small = galaxies.values["hi_size"] < UNRESOLVED_BEAMS * view.pixel_beam.fwhm
     averaged, guessed = max(view.factor, view.factor_z) > 1.0, _beam_is_estimated(view)
     marks = {
@@ -214,7 +214,7 @@ def _flags(rows: Detections, galaxies: _Galaxies, view: Image) -> NDArray[np.int
     }
     for bit, mark in marks.items():
         flags[mark] |= bit.value
-    return flags.astype(np.int32)
+    return flags
 
 
 def _beam_is_estimated(view: Image) -> bool:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from enum import IntFlag
 
-import numpy as np
-from numpy.typing import NDArray
-
 from skadetect.catalog.flags import FlagBit
 
 
@@ -36,24 +33,3 @@ CUBE_FLAGS: tuple[FlagBit, ...] = (
 
 #: Diameter below which a disc says little about its size, in beams.
 UNRESOLVED_BEAMS = 0.5
-
-
-def edge_flags(boxes: NDArray[np.float64], shape: tuple[int, int, int]) -> NDArray[np.int32]:
-    """Which boxes reach the borders of a cube.
-
-    Parameters
-    ----------
-    boxes : array (n, 2, 3)
-        Low and high corners (z, y, x), pixels; a voxel ends half a pixel from its centre.
-    shape : (z, y, x)
-        Of the cube, in the same pixels.
-
-    Returns
-    -------
-    array (n,), int32
-        Bits `CubeFlag.SPATIAL_EDGE` and `CubeFlag.SPECTRAL_EDGE`.
-    """
-    reaches = (boxes[:, 0] <= -0.5) | (boxes[:, 1] >= np.asarray(shape) - 0.5)
-    spatial = np.where(reaches[:, 1:].any(axis=1), CubeFlag.SPATIAL_EDGE.value, 0)
-    spectral = np.where(reaches[:, 0], CubeFlag.SPECTRAL_EDGE.value, 0)
-    return (spatial | spectral).astype(np.int32)

@@ -29,6 +29,8 @@ SUFFIXES = {
     "parquet": ".parquet",
     "ds9": ".reg",
     "sdc1": ".txt",
+    "sdc2": ".txt",
+    "sofia": "_cat.txt",
 }
 
 EPILOG = """

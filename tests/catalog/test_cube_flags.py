@@ -1,9 +1,8 @@
-"""Flags of a cube's catalogue: SoFiA-2's bits, and where a box reaches the border."""
+"""Flags of a cube's catalogue: SoFiA-2's bits come first."""
 
-import numpy as np
-
-from skadetect.catalog.cube_flags import CUBE_FLAGS, CubeFlag, edge_flags
+from skadetect.catalog.cube_flags import CUBE_FLAGS, CubeFlag
 from skadetect.catalog.flags import flag_names, flag_summary
+from skadetect.photometry import BLANK_VOXEL, SPATIAL_EDGE, SPECTRAL_EDGE
 
 
 def test_every_bit_is_described_and_sofias_come_first():
@@ -16,12 +15,5 @@ def test_every_bit_is_described_and_sofias_come_first():
     )
 
 
-def test_a_box_that_ends_within_the_cube_reaches_no_border():
-    box = np.array([[[2.0, 3.0, 4.0], [6.0, 7.0, 8.0]]])
-    assert edge_flags(box, (8, 9, 10))[0] == 0
-    expected = {(0, 0): 2, (0, 1): 1, (0, 2): 1, (1, 0): 2, (1, 1): 1, (1, 2): 1}
-    for (corner, axis), bit in expected.items():
-        moved = box.copy()
-        moved[0, corner, axis] = (-0.5, (8, 9, 10)[axis] - 0.5)[corner]
-        assert edge_flags(moved, (8, 9, 10))[0] == bit
-    assert edge_flags(np.empty((0, 2, 3)), (8, 9, 10)).shape == (0,)
+def test_what_measurement_marks_are_these_bits():
+    assert (SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL) == tuple(CubeFlag)[:3]
