@@ -13,5 +13,6 @@ from skadetect.evaluate.sdc2 import (
 
 __all__ = [
     "PreparedTruth", "Sdc1Match", "Sdc1Score", "match_sdc1", "score_match", "score_sdc1",
-    "PreparedSdc2Truth", "Sdc2Field", "Sdc2Match", "Sdc2Score", "match_sdc2", "score_sdc2", "score_sdc2_match",
+    "PreparedSdc2Truth", "Sdc2Field", "Sdc2Match", "Sdc2Score", "match_sdc2", "score_sdc2",
+    "score_sdc2_match",
 ]  # fmt: skip

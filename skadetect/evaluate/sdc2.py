@@ -200,6 +200,14 @@ class Sdc2Match:
         return self.kept & (self.distance < ACCEPTED_DISTANCE)
 
     @property
+    def firsts(self) -> Bools:
+        """Matches, shape (n,), that are the nearest to their truth: those that are no duplicates."""
+        accepted = np.flatnonzero(self.accepted)
+        firsts = np.zeros(len(self.row), bool)
+        firsts[accepted[_nearest_of_each(self.group[accepted], self.distance[accepted])]] = True
+        return firsts
+
+    @property
     def worth(self) -> Floats:
         """Mean attribute score of each row, shape (n,), before it is divided among duplicates."""
         return np.asarray(np.nansum(self.scores, axis=1) / len(ATTRIBUTES))

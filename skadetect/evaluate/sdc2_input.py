@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from skadetect.catalog.challenge_text import require_columns
@@ -72,11 +73,15 @@ def _from_table(table: Any, name: str) -> pd.DataFrame:
     if set(SDC2_COLUMNS) <= set(columns):
         return table if isinstance(table, pd.DataFrame) else table.to_pandas()
     if "f_sum" not in columns:
-        frame = table if isinstance(table, pd.DataFrame) else pd.DataFrame(columns=columns)
-        require_columns(frame, SDC2_COLUMNS, "SDC2")
+        require_columns(pd.DataFrame(columns=columns), SDC2_COLUMNS, "SDC2")
+    if isinstance(table, pd.DataFrame):
+        raise InputError(f"{name} holds no units; expected FITS, VOTable, ECSV, or the columns of SDC2")
     from skadetect.catalog.catalog import Catalog
     from skadetect.catalog.sdc2_export import to_sdc2
 
-    if isinstance(table, pd.DataFrame):
-        raise InputError(f"{name} holds no units; expected FITS, VOTable, ECSV, or the columns of SDC2")
-    return to_sdc2(table if isinstance(table, Catalog) else Catalog(table))
+    catalog = table if isinstance(table, Catalog) else Catalog(table)
+    frame = to_sdc2(catalog)
+    for extra in ("snr", "score"):  # what curves are drawn over
+        values = pd.Series(np.asarray(catalog[extra], np.float64), index=np.asarray(catalog["id"]))
+        frame[extra] = values.reindex(frame["id"]).to_numpy()
+    return frame

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from skadetect.catalog.sdc1 import read_sdc1, write_sdc1
+from skadetect.catalog.sdc2 import write_sdc2
 from skadetect.cli import main
+from tests.evaluate.sdc2_oracle import random_tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,3 +65,48 @@ def test_absent_catalogue_is_one_line(files: tuple[str, str]) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("skadetect: error: absent.txt: cannot read the catalogue")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def cube_files(tmp_path: Path) -> tuple[str, str]:
+    """A submission of galaxies with one of them twice and two false rows, and their truth."""
+    truth = random_tables(0, n=20, spread=0.2)[0].iloc[:20]
+    again, false = truth.iloc[:1].assign(id=-1), truth.iloc[:2].assign(id=[-2, -3], dec=-32.0)
+    paths = tmp_path / "sub.txt", tmp_path / "truth.txt"
+    write_sdc2(pd.concat([truth, again, false]), paths[0])
+    write_sdc2(truth, paths[1])
+    return str(paths[0]), str(paths[1])
+
+
+def test_cubes_are_scored_by_the_second_challenge(cube_files: tuple[str, str], tmp_path: Path) -> None:
+    arguments = (*cube_files, "--challenge", "sdc2", "--curves", str(tmp_path / "a.png"))
+    figures = json.loads(score(*arguments, "--json").stdout)
+    assert (figures["n_det"], figures["n_match"], figures["n_false"]) == (23, 21, 2)
+    assert (figures["n_duplicates"], figures["n_truth"]) == (1, 20)
+    assert figures["score"] == pytest.approx(20 - 2)
+    assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    table = dict(line.strip().split("  ", 1) for line in score(*arguments).stdout.splitlines())
+    assert float(table["score"]) == 18.0
+    assert int(table["duplicates"]) == 1
+    assert float(table["hi_size"]) == float(table["mean attribute"]) == 1.0
+
+
+def test_other_cubes_have_a_beam_and_all_frequencies(tmp_path: Path) -> None:
+    truth = random_tables(1, n=20, spread=0.2, band=(1.40e9, 1.43e9))[0]
+    write_sdc2(truth, tmp_path / "a.txt")
+    arguments = (str(tmp_path / "a.txt"), str(tmp_path / "a.txt"), "--challenge", "sdc2", "--json")
+    assert json.loads(score(*arguments).stdout)["n_match"] == 0
+    there = ("--everywhere", "--beam", "30", "--centre", "180.1", "-30.1")
+    assert json.loads(score(*arguments, *there).stdout)["n_match"] == len(truth)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--beam", "9"), ("--challenge", "sdc2", "--freq", "1400"), ("--challenge", "sdc2", "--noise", "1")],
+)
+def test_options_of_the_other_challenge_are_refused(
+    cube_files: tuple[str, str], arguments: tuple[str, ...]
+) -> None:
+    result = score(*cube_files, *arguments)
+    assert result.exit_code == 2
+    assert f"{arguments[-2]} does not go with --challenge" in result.stderr

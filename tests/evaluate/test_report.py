@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from evaluate.sdc2_oracle import random_tables
 
 from skadetect.catalog.sdc1 import SDC1_COLUMNS, write_sdc1
 from skadetect.errors import ConfigError
 from skadetect.evaluate import report
-from skadetect.evaluate.report import write_report
+from skadetect.evaluate.report import write_report, write_sdc2_report
 
 
 @pytest.fixture
@@ -71,3 +72,17 @@ def test_writes_a_png(tables, tmp_path):
 def test_noise_must_be_positive(tables, noise):
     with pytest.raises(ConfigError, match="noise is"):
         write_report("a.png", *tables, noise=noise)
+
+
+def test_cubes_are_drawn_over_line_flux_or_snr(drawn):
+    truth, _ = random_tables(3, n=40, spread=0.2)
+    again = truth.iloc[:5].assign(id=-1 - truth.index[:5], w20=1.2 * truth["w20"][:5])
+    sub = pd.concat([truth.iloc[:30], again]).assign(score=np.linspace(0.1, 0.9, 35))
+    write_sdc2_report("a.png", sub, truth)
+    assert drawn["xlabel"] == "integrated line flux (Jy Hz)"
+    assert np.nansum(drawn["completeness"].value * drawn["completeness"].count) == pytest.approx(30)
+    assert np.nansum(drawn["purity"].value * drawn["purity"].count) == pytest.approx(35)
+    assert drawn["precision"].recall[-1] == pytest.approx(30 / len(truth))  # duplicates are counted once
+    assert drawn["precision"].precision[-1] == pytest.approx(30 / 35)
+    write_sdc2_report("a.png", sub.assign(snr=10.0), truth.assign(snr=10.0))
+    assert drawn["xlabel"] == "signal to noise"
