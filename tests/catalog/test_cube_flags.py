@@ -16,4 +16,4 @@ def test_every_bit_is_described_and_sofias_come_first():
 
 
 def test_what_measurement_marks_are_these_bits():
-    assert (SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL) == tuple(CubeFlag)[:3]
+    assert tuple(CubeFlag)[:3] == (SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL)
