@@ -59,9 +59,9 @@ def candidates(
         In pixels of the map (0-based, integers are centres); pixel measurements are zero.
     """
     padded = _pad(s, model.stride)
-    features = model.normalization.apply(padded, beam)
+    features = [model.normalization.apply(padded, beam)[None]]
     start = time.perf_counter()
-    outputs = model.network.forward(features[None], backend)
+    outputs = model.network.forward(features.pop(), backend)  # no hold of them is kept: they can be freed
     if watch is not None:
         watch.network += time.perf_counter() - start
     found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)

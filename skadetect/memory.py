@@ -122,7 +122,7 @@ def _floats_a_pixel(model: Model) -> float:
     """Most numbers an input pixel that are alive together in a forward pass; see `Network.forward`."""
     layers = list(model.network.spec.walk())
     features = float(model.network.spec.input_features)
-    cells, before, most = 1.0, 0.0, features
+    cells, before, most = 1.0, features, features
     kept: dict[str, float] = {}
     for index, (layer, _, outputs) in enumerate(layers):
         if layer.spatial:
@@ -130,8 +130,8 @@ def _floats_a_pixel(model: Model) -> float:
         later = {each.source for each, _, _ in layers[index:]}
         kept = {name: size for name, size in kept.items() if name in later}
         here = cells * outputs
-        # The input lives as long as the caller holds it, a layer's input until its output is there.
-        most = max(most, features + sum(kept.values()) + before + here)
+        # A layer's input lives until its output is there.
+        most = max(most, sum(kept.values()) + before + here)
         kept_now = layer.name in later
         kept |= {layer.name: here} if kept_now else {}
         before = 0.0 if kept_now else here

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from functools import partial
 
+import numpy as np
 import pytest
 
+from skadetect.beams import PixelBeam
 from skadetect.errors import ConfigError
-from skadetect.memory import GOOD_OVERHEAD, choose_tile_shape, parse_memory, tile_bytes
+from skadetect.infer import candidates
+from skadetect.memory import (
+    FIXED_BYTES,
+    GOOD_OVERHEAD,
+    PIXEL_BYTES,
+    choose_tile_shape,
+    parse_memory,
+    tile_bytes,
+)
+from skadetect.nn.backends import cpu
 from skadetect.nn.model import Model
 from skadetect.tiling import TileGrid
 from tests.nn.networks import cube_model, small_model
@@ -72,6 +85,18 @@ def test_too_little_is_said_with_what_is_needed() -> None:
 def test_memory_grows_with_the_tile_and_the_most_that_lives_together() -> None:
     model = small_model()
     assert tile_bytes((1, 256, 256), model) < tile_bytes((1, 512, 512), model)
-    # by hand: features 5; first 6/4; stem 8/16; the widest moment is features and first, before stem is done
+    # by hand: 5 features, then 6/4 and 8/16: the most is alive while the first convolution runs
     pixels = 4096**2
-    assert tile_bytes((1, 4096, 4096), model) - tile_bytes((1, 0, 0), model) == pixels * (8 + 4 * 7)
+    assert tile_bytes((1, 4096, 4096), model) - tile_bytes((1, 0, 0), model) == pixels * (8 + 4 * 6.5)
+
+
+def test_the_network_takes_what_was_planned() -> None:
+    model, s = cube_model(), np.zeros((48, 160, 160), np.float32)
+    run = partial(candidates, model, s, PixelBeam(3.0, 3.0, 0.0), backend=cpu)
+    run()  # compiles
+    tracemalloc.start()
+    run()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    planned = tile_bytes(s.shape, model) - FIXED_BYTES - PIXEL_BYTES * s.size
+    assert 0.9 * planned < peak < 1.1 * planned

@@ -73,7 +73,8 @@ def test_boxes_that_touch_edges_or_hold_blanks_are_marked_whatever_the_window():
     cube = np.zeros((40, 30, 30), np.float32)
     cube[20, 10, 10] = np.nan
     centre = np.array([[20, 15, 15], [20, 3, 15], [37, 15, 15], [20, 12, 12], [2, 27, 15], [20, 13, 12.0]])
-    boxes = np.stack([centre - [4, 2.4, 2.4], centre + [4, 2.4, 2.4]], axis=1)
+    half = np.array([4, 2.4, 2.4])
+    boxes = np.stack([centre - half, centre + half], axis=1)
     boxes[1, 0, 1] = 0.4
     expected = [0, SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL, SPATIAL_EDGE + SPECTRAL_EDGE, 0]
     whole = mark_boxes(cube, boxes, low=(0, 0, 0), shape=cube.shape, reach=(48, 24, 24))

@@ -9,7 +9,7 @@ import numpy as np
 
 from skadetect.errors import ModelError
 from skadetect.nn.backends.base import Array, Axes, Backend
-from skadetect.nn.backends.cpu.threads import single_blas_thread
+from skadetect.nn.backends.cpu.threads import one_blas_thread, single_blas_thread
 from skadetect.nn.layers import (
     Saved,
     backward_layer,
@@ -81,14 +81,13 @@ class Network:
         """Radius of the receptive field along (z, y, x), in pixels."""
         return self.spec.halo
 
-    @single_blas_thread
     def forward(self, x: Array, backend: Backend, *, dropout_seed: int | None = None) -> Array:
         """Score a batch.
 
         Parameters
         ----------
         x : ndarray, shape (batch, z, y, x, features)
-            Normalised input, float32, dimensionless.
+            Normalised input, float32, dimensionless; freed on the way if the caller keeps no hold of it.
         backend : Backend
             Operations to run on.
         dropout_seed : int, optional
@@ -109,21 +108,22 @@ class Network:
         kept: dict[str, Array] = {}
         wanted = {layer.source for layer in self.spec.layers}
         layers = self.spec.layers
-        for index, layer in enumerate(layers):
-            following = layers[index + 1] if index + 1 < len(layers) else None
-            if layer.kind == "add":
-                # A convolution just before has already added it in its epilogue.
-                x = x if _fuses(layers[index - 1], layer, wanted) else backend.add(x, kept[layer.source])
-                if all(later.source != layer.source for later in layers[index + 1 :]):
-                    del kept[layer.source]
-            elif layer.kind == "dropout" and dropout_seed is not None:
-                x = backend.dropout_forward(x, layer.rate, seed=_layer_seed(dropout_seed, index))
-            else:
-                fuse = following is not None and _fuses(layer, following, wanted)
-                residual = kept[following.source] if following is not None and fuse else None
-                x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
-            if layer.name in wanted:
-                kept[layer.name] = x
+        with one_blas_thread():
+            for index, layer in enumerate(layers):
+                following = layers[index + 1] if index + 1 < len(layers) else None
+                if layer.kind == "add":
+                    # A convolution just before has already added it in its epilogue.
+                    x = x if _fuses(layers[index - 1], layer, wanted) else backend.add(x, kept[layer.source])
+                    if all(later.source != layer.source for later in layers[index + 1 :]):
+                        del kept[layer.source]
+                elif layer.kind == "dropout" and dropout_seed is not None:
+                    x = backend.dropout_forward(x, layer.rate, seed=_layer_seed(dropout_seed, index))
+                else:
+                    fuse = following is not None and _fuses(layer, following, wanted)
+                    residual = kept[following.source] if following is not None and fuse else None
+                    x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
+                if layer.name in wanted:
+                    kept[layer.name] = x
         return x
 
     @single_blas_thread

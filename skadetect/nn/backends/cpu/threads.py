@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
@@ -16,10 +17,16 @@ def single_blas_thread(function: F) -> F:
 
     @wraps(function)
     def limited(*args: Any, **kwargs: Any) -> Any:
-        with _controller().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             return function(*args, **kwargs)
 
     return limited  # type: ignore[return-value]
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """A context with BLAS held to one thread."""
+    context: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    return context
 
 
 @lru_cache(maxsize=1)
