@@ -1,6 +1,7 @@
 """Convolution on the CPU: blocks of output pixels, gathered and multiplied with BLAS while in cache.
 
-A block's neighbourhoods (pixels x taps) take at most `BLOCK_BYTES`: no buffer outgrows the second cache.
+A block's neighbourhoods (pixels x taps) take at most `BLOCK_BYTES`: no buffer outgrows the second cache. Wide
+3 x 3 filters at stride 1 go to `skadetect.nn.backends.cpu.winograd`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
+from skadetect.nn.backends.cpu.winograd import conv_winograd, suits
 
 BLOCK_BYTES = 384 * 1024
 #: Partial sums of a filter gradient; fixed, so that the result does not depend on the number of threads.
@@ -35,6 +37,9 @@ def conv_forward(
         parts = _by_group(x, filters, groups)
         linear = [conv_forward(a, f, None, stride=stride, padding=padding) for a, f in parts]
         return _finish(np.ascontiguousarray(np.concatenate(linear, axis=-1)), bias, slope, residual)
+    if suits(x.shape, filters.shape, stride, padding):
+        offsets = np.zeros(filters.shape[-1], np.float32) if bias is None else bias
+        return conv_winograd(x, filters, offsets, slope=slope, residual=residual)
     y = np.empty(output_shape(x.shape, filters.shape, stride, padding), np.float32)
     rows, columns = y.size // y.shape[-1], filters.size // filters.shape[-1]
     matrix = np.ascontiguousarray(filters.reshape(columns, -1))
