@@ -6,13 +6,7 @@ import pytest
 from skadetect.nn.backends import reference
 from skadetect.nn.backends.cpu import winograd
 
-SHAPES = [((1, 1, 48, 48), 1), ((2, 3, 21, 18), 1), ((1, 5, 22, 23), 3), ((3, 2, 4, 97), 1), ((1, 1, 5, 99), 1)]
-    ((1, 1, 48, 48), 1),
-    ((2, 3, 21, 18), 1),
-    ((1, 5, 22, 23), 3),
-    ((3, 2, 4, 97), 1),
-    ((1, 1, 5, 419), 1),
-]
+SHAPES = [((1, 1, 48, 48), 1), ((2, 3, 21, 18), 1), ((1, 5, 22, 23), 3), ((3, 2, 4, 97), 1)]
 
 
 def arrays(shape, depth, inputs=16, outputs=20):
