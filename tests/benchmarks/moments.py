@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
-from smooth_and_clip import FWHM_PER_SIGMA, Cube, Sources
+from smooth_and_clip import FWHM_PER_SIGMA, Cube, Noise, Sources
 
 from skadetect.beams import PixelBeam, deconvolve
 
@@ -34,8 +34,8 @@ class Frame:
     beam : PixelBeam
     start, step : float
         Frequency of the first channel and from a channel to the next, Hz.
-    rms : (z,) float32
-        Noise of the channels, Jy/beam.
+    noise : Noise
+        In Jy/beam.
     """
 
     wcs: WCS
@@ -43,11 +43,11 @@ class Frame:
     beam: PixelBeam
     start: float
     step: float
-    rms: NDArray[np.float32]
+    noise: Noise
 
     @classmethod
-    def from_header(cls, header: fits.Header, rms: NDArray[np.float32]) -> Frame:
-        """The frame of a cube with a linear frequency axis and a single beam."""
+    def from_header(cls, header: fits.Header, noise: Noise) -> Frame:
+        """The frame of a cube with a linear axis of frequency or radio velocity and a single beam."""
         wcs = WCS(header).celestial
         beam = PixelBeam.from_sky(
             header["BMAJ"],
@@ -57,8 +57,16 @@ class Frame:
         )
         step = header["CDELT3"]
         start = header["CRVAL3"] + (1.0 - header["CRPIX3"]) * step
+        if header["CTYPE3"].startswith("VRAD"):
+            rest = header["RESTFRQ"]
+            step, start = -rest * step / SPEED_OF_LIGHT / 1e3, rest * (1.0 - start / SPEED_OF_LIGHT / 1e3)
         pixel = 3600.0 * math.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
-        return cls(wcs, pixel, beam, start, step, rms)
+        return cls(wcs, pixel, beam, start, step, noise)
+
+    @property
+    def fwhm(self) -> float:
+        """Of the beam, arcsec."""
+        return self.beam.fwhm * self.pixel
 
 
 def measure_sources(cube: Cube, sources: Sources, rows: NDArray[np.int64], frame: Frame) -> pd.DataFrame:
@@ -87,7 +95,8 @@ def measure_sources(cube: Cube, sources: Sources, rows: NDArray[np.int64], frame
             window.append(slice(low, min(int(one[f"{axis}1"]) + margin, size)))
             origin.append(low)
         labels = sources.labels[tuple(window)]
-        pixels = cube[tuple(window)] * frame.rms[window[0], None, None]
+        pixels = cube[tuple(window)] * frame.noise.channels[window[0], None, None]
+        pixels *= frame.noise.sky[tuple(window[1:])]
         for number, dilation in enumerate(DILATIONS):
             mask = dilate(labels == row + 1, *dilation) & ((labels == 0) | (labels == row + 1))
             found.append({"row": row, "dilation": number} | measure(pixels, mask, origin, frame=frame))

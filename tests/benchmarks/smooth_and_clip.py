@@ -1,10 +1,11 @@
 """The peer of the HI benchmark: a smooth-and-clip finder in the manner of SoFiA-2 (Westmeier et al. 2021).
 
-Each channel is divided by its noise. The cube is smoothed by each spatial and each spectral kernel in turn,
-with what is detected already held at a fixed value, and voxels beyond a threshold, of either sign, are
-flagged. Flagged voxels near each other are linked to sources. The density of negative sources in the space
-of peak, sum and mean says how reliable each positive one is (Serra et al. 2012). Parameters are moments over
-the source's voxels (`moments.py`), calibration and thresholds are tuned on the truth (`tune.py`).
+A cube is divided by the noise of its channels and cells, and smoothed by each spatial and each spectral
+kernel in turn, with what is detected already held at a fixed value; voxels beyond a threshold, of either
+sign, are flagged. Flagged voxels near each other are linked to sources. The density of negative sources in
+the space of peak, sum and mean says how reliable each positive one is (Serra et al. 2012). Parameters are
+moments over the source's voxels (`moments.py`); thresholds and calibration are tuned on the truth
+(`tune.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numba import njit, prange
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from skadetect._numba import JIT, PARALLEL
 
@@ -23,6 +25,7 @@ Cube = NDArray[np.float32]
 FWHM_PER_SIGMA = math.sqrt(8.0 * math.log(2.0))
 MAD_TO_SIGMA = 1.4826
 SAMPLES = 1 << 22
+CELL = 32
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,22 @@ class LinkerOptions:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """The noise of a cube, a product.
+
+    Attributes
+    ----------
+    channels : (z,) float32
+        Noise of the channels, in the cube's unit.
+    sky : (y, x) float32
+        Factor over the field, about 1.
+    """
+
+    channels: NDArray[np.float32]
+    sky: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Sources:
     """Linked sources.
 
@@ -80,14 +99,17 @@ class Sources:
     table: pd.DataFrame
 
 
-def normalise(cube: Cube) -> NDArray[np.float32]:
-    """Divide each channel by its noise, in place, and give blank voxels 0; the noise of the channels, (z,).
+def normalise(cube: Cube) -> Noise:
+    """Divide a cube by its noise, in place, and give blank voxels 0.
 
-    The noise is 1.4826 times the median of the negative values' sizes; 1 in a channel that is all blank.
+    The noise is 1.4826 times the median size of the negative values, of each channel and then of each cell of
+    the sky, all channels together.
     """
-    rms = _channel_noise(cube)
-    _divide(cube, rms)
-    return rms
+    channels = _channel_noise(cube)
+    _divide(cube, channels, np.ones(cube.shape[1:], np.float32))
+    sky = _sky_noise(cube)
+    _divide(cube, np.ones(len(cube), np.float32), sky)
+    return Noise(channels, sky)
 
 
 def flag_voxels(cube: Cube, work: Cube, options: FinderOptions) -> NDArray[np.bool_]:
@@ -210,6 +232,23 @@ def _offsets(radius_z: int, radius_xy: int) -> NDArray[np.int64]:
     return np.stack([z, y, x], axis=1)[within & before]
 
 
+def _sky_noise(cube: Cube) -> NDArray[np.float32]:
+    """Noise over the field, (y, x), bilinear between cells of about `CELL` pixels."""
+    thin = cube[:: max(len(cube) // 64, 1)]
+    cells = tuple(max(side // CELL, 1) for side in cube.shape[1:])
+    rows, columns = (
+        np.linspace(0, side, n + 1).astype(int) for side, n in zip(cube.shape[1:], cells, strict=True)
+    )
+    noise = np.ones(cells)
+    for i, j in np.ndindex(*cells):
+        block = thin[:, rows[i] : rows[i + 1], columns[j] : columns[j + 1]]
+        negative = block[block < 0]
+        if negative.size > CELL:
+            noise[i, j] = -MAD_TO_SIGMA * np.median(negative)
+    places = [(np.arange(side) + 0.5) * n / side - 0.5 for side, n in zip(cube.shape[1:], cells, strict=True)]
+    return map_coordinates(noise, np.meshgrid(*places, indexing="ij"), order=1, mode="nearest").astype("f4")
+
+
 @njit(**PARALLEL)
 def _channel_noise(cube):
     out = np.ones(cube.shape[0], np.float32)
@@ -222,11 +261,11 @@ def _channel_noise(cube):
 
 
 @njit(**PARALLEL)
-def _divide(cube, rms):
+def _divide(cube, channels, sky):
     for z in prange(cube.shape[0]):
         for y in range(cube.shape[1]):
             for x in range(cube.shape[2]):
-                value = cube[z, y, x] / rms[z]
+                value = cube[z, y, x] / (channels[z] * sky[y, x])
                 cube[z, y, x] = value if np.isfinite(value) else np.float32(0.0)
 
 

@@ -1,9 +1,8 @@
-"""The smooth-and-clip finder tuned on the truth: thresholds, reliability, calibration."""
+"""The smooth-and-clip finder tuned on the truth: thresholds, reliability and calibration."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +19,11 @@ from smooth_and_clip import (
     significance,
 )
 
-THRESHOLDS = (3.5, 4.0, 4.5, 5.0)
+from skadetect.catalog.sdc2 import SDC2_COLUMNS
+from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Match, match_sdc2
+from skadetect.evaluate.sdc2_attributes import attribute_scores
+
+THRESHOLDS = (3.5, 3.75, 4.0, 4.25, 4.5, 5.0)
 LINKERS = (
     LinkerOptions(),
     LinkerOptions(least=(5, 3, 3)),
@@ -28,12 +31,9 @@ LINKERS = (
     LinkerOptions(radius=(3, 2), least=(7, 4, 4)),
 )
 KERNELS = (0.3, 0.4, 0.5)
-RELIABILITIES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
-SIGNIFICANCES = (3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 4.75, 5.0, 5.5, 6.0, 7.0)
+RELIABILITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+SIGNIFICANCES = (*np.arange(3.0, 5.0, 0.125), *np.arange(5.0, 8.1, 0.5))
 LOUD = 4.0
-SDC2 = ("id", "ra", "dec", "hi_size", "line_flux_integral", "central_freq", "pa", "i", "w20")
-
-Scorer = Callable[[pd.DataFrame], float]
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ class Calibration:
     ----------
     flux, w20 : float
         Factors.
-    size, least_size : float
-        Factor from the deconvolved FWHM along the major axis to hi_size, and the least hi_size, arcsec.
+    size : float
+        Factor from the deconvolved FWHM along the major axis to hi_size.
+    least_size : float
+        The least hi_size, beams.
     angle : float
         Inclination of all galaxies whose deconvolved major axis is below `resolved`, degrees.
     resolved : float
-        Arcsec; beyond it cos i is the axis ratio. Infinite: all have the same inclination.
+        Beams; beyond it cos i is the axis ratio. Infinite: all have the same inclination.
     deconvolved : bool
         Whether the axis ratio is that of the deconvolved axes.
     """
@@ -57,30 +59,39 @@ class Calibration:
     flux: float = 1.0
     w20: float = 1.0
     size: float = 1.2
-    least_size: float = 3.0
+    least_size: float = 0.5
     angle: float = 60.0
-    resolved: float = np.inf
+    resolved: float = 1.0
     deconvolved: bool = True
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the measured rows are sources."""
+    """Which of the measured rows are sources: thresholds and numbers of a finder and a dilation."""
 
-    finder: int = 0
-    dilation: int = 1
-    kernel: float = KERNELS[0]
+    finder: int
+    dilation: int
+    kernel: float = 0.4
     reliability: float = 0.9
     significance: float = 4.0
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """The best of all: what is selected, how it is calibrated, and its score."""
+
+    selection: Selection
+    calibration: Calibration
+    score: float
+
+
 GRID = {
     "flux": np.arange(0.7, 1.31, 0.03),
-    "w20": np.arange(0.6, 1.41, 0.04),
+    "w20": np.arange(0.6, 1.61, 0.04),
     "size": np.geomspace(0.4, 2.5, 24),
-    "least_size": np.arange(0.0, 14.1, 1.0),
+    "least_size": np.arange(0.0, 2.01, 0.125),
     "angle": np.arange(30.0, 81.0, 5.0),
-    "resolved": [np.inf, *np.arange(0.0, 21.0, 3.0)],
+    "resolved": [np.inf, *np.arange(0.0, 3.1, 0.25)],
     "deconvolved": [True, False],
 }
 
@@ -98,7 +109,7 @@ def candidates(cube: Cube, frame: Frame) -> pd.DataFrame:
     -------
     DataFrame
         A row each finder (place in the product of `THRESHOLDS` and `LINKERS`), source and dilation: finder,
-        significance, a reliability_K for each kernel K, and the columns of `measure_sources`.
+        significance, a reliability_K for each kernel K, beam (arcsec) and the columns of `measure_sources`.
     """
     found, work = [], np.empty_like(cube)
     for number, threshold in enumerate(THRESHOLDS):
@@ -108,8 +119,98 @@ def candidates(cube: Cube, frame: Frame) -> pd.DataFrame:
             table = _promising(sources, frame.beam.area)
             if len(table):
                 measured = measure_sources(cube, sources, table["row"].to_numpy(), frame)
-                found.append(table.merge(measured, on="row").assign(finder=place))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+                found.append(table.merge(measured, on="row").assign(finder=place, beam=frame.fwhm))
+    if not found:
+        raise SystemExit("the smooth-and-clip finder finds nothing at all")
+    return pd.concat(found, ignore_index=True)
+
+
+def select(table: pd.DataFrame, selection: Selection) -> pd.DataFrame:
+    """The rows of a selection."""
+    same = (table["finder"] == selection.finder) & (table["dilation"] == selection.dilation)
+    sure = table[f"reliability_{selection.kernel}"] >= selection.reliability
+    return table[same & sure & (table["significance"] >= selection.significance)]
+
+
+def to_sdc2(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Rows in the columns of SDC2."""
+    axes = ("bmin", "bmaj") if calibration.deconvolved else ("narrow", "wide")
+    minor, major = (table[name].to_numpy() for name in axes)
+    ratio = np.divide(minor, major, out=np.ones(len(table)), where=major > 0)
+    shaped = np.degrees(np.arccos(np.clip(ratio, 0.0, 1.0)))
+    resolved = table["bmaj"] > calibration.resolved * table["beam"]
+    least = np.maximum(calibration.least_size, 0.01) * table["beam"]
+    rows = table.assign(
+        id=np.arange(len(table)),
+        hi_size=np.maximum(table["bmaj"] * calibration.size, least),
+        line_flux_integral=table["line_flux_integral"] * calibration.flux,
+        i=np.where(resolved, shaped, calibration.angle),
+        w20=table["w20"] * calibration.w20,
+    )
+    return rows[list(SDC2_COLUMNS)]
+
+
+def tune(table: pd.DataFrame, truth: PreparedSdc2Truth, *, rounds: int = 4, finalists: int = 12) -> Tuned:
+    """The selection and calibration of the highest official score.
+
+    Each finder with each dilation is tuned by turns: thresholds on all their values, then the constants of
+    the calibration one after another; the best of the first turn go on until nothing gains.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `candidates`.
+    truth : PreparedSdc2Truth
+    rounds : int
+        Most turns.
+    finalists : int
+        How many finders and dilations take more than one turn.
+    """
+    groups = dict(list(table.groupby(["finder", "dilation"])))
+    tuned = {key: _turn(rows, truth, Calibration()) for key, rows in groups.items()}
+    best = sorted(tuned, key=lambda key: tuned[key].score, reverse=True)[:finalists]
+    for key, _ in itertools.product(best, range(1, rounds)):
+        tuned[key] = _turn(groups[key], truth, tuned[key].calibration)
+    return max(tuned.values(), key=lambda one: one.score)
+
+
+def _turn(rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration) -> Tuned:
+    """The best selection with a calibration, and then the best calibration of that selection."""
+    match = match_sdc2(to_sdc2(rows, calibration), truth)
+    choices = _choices(rows)
+    scores = [score_subset(match, index) for index, _ in choices]
+    index, selection = choices[int(np.argmax(scores))]
+    tried = _calibrated(rows[index], truth, calibration)
+    gained = score_subset(match_sdc2(to_sdc2(rows[index], tried), truth))
+    return max(
+        Tuned(selection, calibration, max(scores)),
+        Tuned(selection, tried, gained),
+        key=lambda one: one.score,
+    )
+
+
+def _calibrated(rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration) -> Calibration:
+    """Constants that serve the matched rows best, if they match the same galaxies as before."""
+    match = match_sdc2(to_sdc2(rows, calibration), truth)
+    matched = rows[match.accepted]
+    shares = match.shares[match.accepted]
+    real = {name: values[match.truth[match.accepted]] for name, values in truth.columns.items()}
+    best, highest = calibration, -np.inf
+    for name, value in ((name, value) for name, values in GRID.items() for value in values):
+        tried = replace(best, **{name: value})
+        found = {str(k): v.to_numpy(np.float64) for k, v in to_sdc2(matched, tried).items()}
+        score = float((np.nanmean(attribute_scores(found, real, truth.field.beam), axis=1) / shares).sum())
+        if score > highest:
+            best, highest = tried, score
+    return best
+
+
+def score_subset(match: Sdc2Match, index: np.ndarray | slice = slice(None)) -> float:
+    """Official score of some of a match's rows, whose ids differ."""
+    group, accepted = match.group[index], match.accepted[index]
+    shares = np.bincount(group[match.kept[index]], minlength=group.max(initial=0) + 1)
+    worth = match.worth[index][accepted] / shares[group[accepted]]
+    return float(worth.sum() - (len(accepted) - accepted.sum()))
 
 
 def _promising(sources: Sources, beam_area: float) -> pd.DataFrame:
@@ -122,72 +223,14 @@ def _promising(sources: Sources, beam_area: float) -> pd.DataFrame:
     return table[(table[list(sure)].max(axis=1) >= RELIABILITIES[1]) | (table["significance"] >= LOUD)]
 
 
-def select(table: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    """The rows of a selection."""
-    sure = table[f"reliability_{selection.kernel}"] >= selection.reliability
-    loud = table["significance"] >= selection.significance
-    same = (table["finder"] == selection.finder) & (table["dilation"] == selection.dilation)
-    return table[sure & loud & same]
-
-
-def to_sdc2(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Rows in the columns of SDC2."""
-    axes = ("bmin", "bmaj") if calibration.deconvolved else ("narrow", "wide")
-    minor, major = (table[name].to_numpy() for name in axes)
-    ratio = np.divide(minor, major, out=np.ones(len(table)), where=major > 0)
-    shaped = np.degrees(np.arccos(np.clip(ratio, 0.0, 1.0)))
-    resolved = table["bmaj"].to_numpy() > calibration.resolved
-    rows = table.assign(
-        id=np.arange(len(table)),
-        hi_size=np.maximum(table["bmaj"] * calibration.size, max(calibration.least_size, 0.1)),
-        line_flux_integral=table["line_flux_integral"] * calibration.flux,
-        i=np.where(resolved, shaped, calibration.angle),
-        w20=table["w20"] * calibration.w20,
-    )
-    return rows[list(SDC2)]
-
-
-def tune(table: pd.DataFrame, scorer: Scorer, *, rounds: int = 3) -> tuple[Selection, Calibration, float]:
-    """The selection and calibration of the highest score, by turns.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `candidates`.
-    scorer : callable
-        Score of a table in SDC2's columns.
-    rounds : int
-
-    Returns
-    -------
-    selection, calibration, score
-    """
-    best, calibration, highest = Selection(), Calibration(), -np.inf
-    choices = _selections(table)
-    for _ in range(rounds):
-        before = highest
-        for choice in choices:
-            score = scorer(to_sdc2(select(table, choice), calibration))
-            if score > highest:
-                best, highest = choice, score
-        chosen = select(table, best)
-        for name, value in [(name, value) for name, values in GRID.items() for value in values]:
-            tried = replace(calibration, **{name: value})
-            score = scorer(to_sdc2(chosen, tried))
-            if score > highest:
-                calibration, highest = tried, score
-        if highest == before:
-            break
-    return best, calibration, highest
-
-
-def _selections(table: pd.DataFrame) -> list[Selection]:
-    """All selections with any rows, each set of rows once."""
-    found = {}
-    for (finder, dilation), rows in table.groupby(["finder", "dilation"]):
-        for kernel, sure, loud in itertools.product(KERNELS, RELIABILITIES, SIGNIFICANCES):
-            chosen = (rows[f"reliability_{kernel}"] >= sure) & (rows["significance"] >= loud)
-            if chosen.any():
-                key = (finder, dilation, chosen.to_numpy().tobytes())
-                found.setdefault(key, Selection(int(finder), int(dilation), kernel, sure, loud))
+def _choices(rows: pd.DataFrame) -> list[tuple[np.ndarray, Selection]]:
+    """All selections of one finder's and dilation's rows, each set of rows once."""
+    found: dict[bytes, tuple[np.ndarray, Selection]] = {}
+    where = int(rows["finder"].iloc[0]), int(rows["dilation"].iloc[0])
+    loud = rows["significance"].to_numpy()
+    for kernel in KERNELS:
+        sure = rows[f"reliability_{kernel}"].to_numpy()
+        for values in itertools.product(RELIABILITIES, SIGNIFICANCES):
+            chosen = (sure >= values[0]) & (loud >= values[1])
+            found.setdefault(chosen.tobytes(), (chosen, Selection(*where, kernel, *map(float, values))))
     return list(found.values())
