@@ -114,6 +114,7 @@ class Detector:
         *,
         beam: BeamLike | None = None,
         resume_folder: str | os.PathLike[str] | None = None,
+        products: str | os.PathLike[str] | None = None,
     ) -> Catalog:
         """Find and measure the sources of one image or cube; see `skadetect.detect`.
 
@@ -126,10 +127,15 @@ class Detector:
         resume_folder : path, optional
             Keeps the tiles that are finished, so that the same call goes on from them after a crash; remove
             it once the catalogue is safe. Only for images in files.
+        products : path, optional
+            Folder for the products of each galaxy in a cube, instead of the options'.
         """
         started = time.perf_counter()
         beam = beam if beam is not None else self.options.beam
         original = image if isinstance(image, Image) else open_image(image, beam=beam)
+        folder = products if products is not None else self.options.products
+        if folder is not None and original.ndim == 2:
+            raise InputError(f"{_described(original)}; products are made of the galaxies of a cube")
         run = _Run(image, original, *self._model_for(original))
         view = match_sampling(original, run.model.normalization.fwhm_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
@@ -149,7 +155,13 @@ class Detector:
         }
         found = sum(len(rows) for rows, _ in parts)
         logger.info("%s: %d sources in %.1f s", original.name, found, meta["wall_seconds"])
-        return _catalog(run, parts, meta)
+        catalog = _catalog(run, parts, meta)
+        if folder is not None:
+            from skadetect.products import write_products  # spectral-cube takes a second to import
+
+            with _bar(self.options.progress, "products") as show:
+                write_products(catalog, original, folder, progress=show)
+        return catalog
 
     def _search(
         self, run: _Run, view: Image, level: int, resume_folder: str | os.PathLike[str] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from skadetect.errors import ConfigError
@@ -35,8 +36,8 @@ class DetectOptions:
         FITS image of the primary beam, kept for formats that want corrected fluxes.
     continuum : str or None
         FITS image of the continuum under a cube: its bright pixels are blanked in all channels.
-    continuum_limit : str or None
-        Brightness from which on they are, such as "3mJy"; a number alone is in Jy/beam.
+    continuum_limit : str
+        Brightness a beam from which on they are, such as "3mJy"; a number alone is in Jy.
     flag_channels : str or None
         Channels of a cube to leave out, 0-based: "0-15, 200, 900-910".
     levels : int or None
@@ -59,7 +60,7 @@ class DetectOptions:
     beam: tuple[float, float, float] | None = None
     primary_beam: str | None = None
     continuum: str | None = None
-    continuum_limit: str | None = None
+    continuum_limit: str = "3mJy"
     flag_channels: str | None = None
     levels: int | None = None
     products: str | None = None
@@ -75,5 +76,41 @@ class DetectOptions:
             )
         if self.levels is not None and self.levels < 0:
             raise ConfigError(f"levels is {self.levels}, expected 0 or more")
-        if self.continuum_limit is not None and self.continuum is None:
-            raise ConfigError("continuum_limit needs continuum, the image that it is a limit of")
+        parse_flux(self.continuum_limit)
+        parse_channels(self.flag_channels)
+
+
+def parse_flux(text: str) -> float:
+    """Jy of a flux such as ``"3mJy"``, ``"0.4 uJy"`` or ``"0.003"``.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no positive flux.
+    """
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(|Jy|mJy|uJy)(?:/beam)?\s*", text, re.IGNORECASE)
+    try:
+        value = float(match.group(1)) if match else 0.0
+    except ValueError:
+        value = 0.0
+    if match is None or not value > 0:
+        raise ConfigError(f"flux {text!r}, expected a positive number with a unit, such as 3mJy or 0.003 Jy")
+    return value * {"": 1.0, "jy": 1.0, "mjy": 1e-3, "ujy": 1e-6}[match.group(2).lower()]
+
+
+def parse_channels(text: str | None) -> tuple[tuple[int, int], ...]:
+    """First and last channel of each range of ``"0-15, 200, 900-910"``; none for None.
+
+    Raises
+    ------
+    ConfigError
+        If a range is not one or two rising numbers.
+    """
+    ranges = []
+    for word in (text or "").replace(",", " ").split():
+        match = re.fullmatch(r"([0-9]+)(?:[-:]([0-9]+))?", word)
+        low, high = (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (1, 0)
+        if low > high:
+            raise ConfigError(f"channels {text!r}: expected ranges from 0, such as 0-15, 200, not {word!r}")
+        ranges.append((low, high))
+    return tuple(ranges)

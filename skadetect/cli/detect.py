@@ -1,4 +1,4 @@
-"""``skadetect detect``: images in, catalogues out."""
+"""``skadetect detect``: images and cubes in, catalogues out."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ Examples:
   skadetect detect mosaic.fits -o mosaic.parquet --max-memory 16GB --workers 8
   skadetect detect nobeam.fits -o out.fits --beam "12.5 10.1 45"
   skadetect detect sdc1.fits -o sub.txt --format sdc1 --primary-beam pb.fits
+  skadetect detect cube.fits -o galaxies.fits --products galaxies/
+  skadetect detect cube.fits -o galaxies.fits --continuum cont.fits --continuum-limit 3mJy
+  skadetect detect cube.fits -o galaxies_cat.txt --format sofia --flag-channels "0-15, 700-720"
 
 The settings of a --config file are named like the flags (max_memory = "8GB"); flags win over the file.
 """
@@ -57,7 +60,9 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
     help="Catalogue file; for several images a folder/ or a pattern with {name}.",
 )
 @click.option(
-    "--model", help="Name of a shipped model (see skadetect models) or a model file. [default: continuum]"
+    "--model",
+    help="Name of a shipped model (see skadetect models) or a model file. "
+    "[default: continuum for an image, hi for a cube]",
 )
 @click.option(
     "--format",
@@ -83,6 +88,35 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
     help="Image of the primary beam; the sdc1 format divides fluxes by it.",
 )
 @click.option(
+    "--continuum",
+    type=click.Path(path_type=Path),
+    metavar="FITS",
+    help="Continuum image of a cube: where it is bright, the cube is blanked, for residuals there look like "
+    "galaxies.",
+)
+@click.option(
+    "--continuum-limit",
+    metavar="FLUX",
+    help="How bright it may be, such as 3mJy a beam. [default: 3mJy]",
+)
+@click.option(
+    "--flag-channels",
+    metavar='"A-B, ..."',
+    help="Channels of a cube to leave out, from 0, such as those with interference.",
+)
+@click.option(
+    "--levels",
+    type=click.IntRange(min=0),
+    help="Times a cube is searched again at half the resolution, for galaxies too large for the network. "
+    "[default: by the model and the size of the cube]",
+)
+@click.option(
+    "--products",
+    metavar="FOLDER",
+    help="Also write a cubelet, moment maps, a spectrum and a picture of each galaxy of a cube; folder/ or "
+    "{name} as for --out.",
+)
+@click.option(
     "--tile", type=int, help="Side of the tiles in pixels; changes speed, not results. [default: automatic]"
 )
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
@@ -101,17 +135,19 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
 @click.pass_context
 def detect(ctx: click.Context, images: tuple[Path, ...], **flags: Any) -> None:
-    """Find and measure the sources of IMAGE (FITS, 2D or with degenerate axes) and write a catalogue.
+    """Find and measure the sources of IMAGE (FITS, an image or a cube of a line) and write a catalogue.
 
     Any radio image in Jy/beam, mJy/beam, K or Jy/pixel with a beam in its header will do; background and
-    noise are measured on the image itself.
+    noise are measured on the image itself, in a cube channel by channel. A third axis longer than one makes
+    a cube, which is searched for galaxies in the 21 cm line.
     """
     quiet = flags.pop("quiet") or ctx.obj["quiet"]
     output = Output(
-        **{name: flags.pop(name) for name in ("out", "format_", "plot", "brightest", "overwrite")}
+        **{name: flags.pop(name) for name in ("out", "format_", "plot", "products", "brightest", "overwrite")}
     )
     flags["beam"] = parse_beam(flags["beam"])
-    flags["primary_beam"] = None if flags["primary_beam"] is None else str(flags["primary_beam"])
+    for name in ("primary_beam", "continuum"):
+        flags[name] = None if flags[name] is None else str(flags[name])
     config = flags.pop("config")
     from skadetect.detect import DetectOptions, Detector  # Numba and Astropy take a second: not for --help
 
@@ -131,6 +167,7 @@ class Job:
     image: Path
     catalog: Path
     plot: Path | None
+    products: Path | None
 
 
 @dataclass(frozen=True)
@@ -140,6 +177,7 @@ class Output:
     out: str
     format_: str
     plot: str | None
+    products: str | None
     brightest: int
     overwrite: bool
 
@@ -152,7 +190,15 @@ class Output:
         for path in [*catalogs, *plots]:
             if path is not None:
                 check_output(path, overwrite=self.overwrite)
-        return [Job(*each) for each in zip(images, catalogs, plots)]
+        return [Job(*each) for each in zip(images, catalogs, plots, self._folders(images))]
+
+    def _folders(self, images: Sequence[Path]) -> Sequence[Path | None]:
+        """Where the products of each image go: one image has the folder for itself."""
+        if self.products is None:
+            return [None] * len(images)
+        if "{name}" in self.products or len(images) > 1:
+            return output_paths(images, self.products.rstrip("/") + "/", suffix="")
+        return [Path(self.products)]
 
 
 def _run_all(jobs: Sequence[Job], detector: Detector, output: Output, *, quiet: bool) -> None:
@@ -172,7 +218,7 @@ def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
     start = time.perf_counter()
     # finished tiles wait beside the output: a killed run, started again, goes on from them
     parts = job.catalog.with_name(f".{job.catalog.name}.parts")
-    catalog = detector.detect(job.image, resume_folder=parts)
+    catalog = detector.detect(job.image, resume_folder=parts, products=job.products)
     catalog.write(
         job.catalog,
         format=output.format_,
