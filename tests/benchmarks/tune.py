@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,7 +97,7 @@ GRID = {
 }
 
 
-def candidates(cube: Cube, frame: Frame) -> pd.DataFrame:
+def candidates(cube: Cube, frame: Frame, *, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
     """Everything that the tuning chooses from.
 
     Parameters
@@ -104,15 +105,16 @@ def candidates(cube: Cube, frame: Frame) -> pd.DataFrame:
     cube : (z, y, x) float32
         In units of the noise.
     frame : Frame
+    thresholds : sequence of float
 
     Returns
     -------
     DataFrame
-        A row each finder (place in the product of `THRESHOLDS` and `LINKERS`), source and dilation: finder,
+        A row each finder (place in the product of `thresholds` and `LINKERS`), source and dilation: finder,
         significance, a reliability_K for each kernel K, beam (arcsec) and the columns of `measure_sources`.
     """
     found, work = [], np.empty_like(cube)
-    for number, threshold in enumerate(THRESHOLDS):
+    for number, threshold in enumerate(thresholds):
         mask = flag_voxels(cube, work, FinderOptions(threshold=threshold))
         for place, linker in enumerate(LINKERS, number * len(LINKERS)):
             sources = link(cube, mask, work.view(np.int32), options=linker)
@@ -134,20 +136,23 @@ def select(table: pd.DataFrame, selection: Selection) -> pd.DataFrame:
 
 def to_sdc2(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """Rows in the columns of SDC2."""
+    columns = calibrate({str(name): values.to_numpy() for name, values in table.items()}, calibration)
+    return pd.DataFrame({"id": np.arange(len(table))} | columns)[list(SDC2_COLUMNS)]
+
+
+def calibrate(measured: dict[str, np.ndarray], calibration: Calibration) -> dict[str, np.ndarray]:
+    """The columns of SDC2, but the id, from those of `candidates`."""
     axes = ("bmin", "bmaj") if calibration.deconvolved else ("narrow", "wide")
-    minor, major = (table[name].to_numpy() for name in axes)
-    ratio = np.divide(minor, major, out=np.ones(len(table)), where=major > 0)
+    minor, major = (measured[name] for name in axes)
+    ratio = np.divide(minor, major, out=np.ones(len(major)), where=major > 0)
     shaped = np.degrees(np.arccos(np.clip(ratio, 0.0, 1.0)))
-    resolved = table["bmaj"] > calibration.resolved * table["beam"]
-    least = np.maximum(calibration.least_size, 0.01) * table["beam"]
-    rows = table.assign(
-        id=np.arange(len(table)),
-        hi_size=np.maximum(table["bmaj"] * calibration.size, least),
-        line_flux_integral=table["line_flux_integral"] * calibration.flux,
-        i=np.where(resolved, shaped, calibration.angle),
-        w20=table["w20"] * calibration.w20,
-    )
-    return rows[list(SDC2_COLUMNS)]
+    beam, size = measured["beam"], measured["bmaj"] * calibration.size
+    return {name: measured[name] for name in ("ra", "dec", "central_freq", "pa")} | {
+        "hi_size": np.maximum(size, np.maximum(calibration.least_size, 0.01) * beam),
+        "line_flux_integral": measured["line_flux_integral"] * calibration.flux,
+        "i": np.where(measured["bmaj"] > calibration.resolved * beam, shaped, calibration.angle),
+        "w20": measured["w20"] * calibration.w20,
+    }
 
 
 def tune(table: pd.DataFrame, truth: PreparedSdc2Truth, *, rounds: int = 4, finalists: int = 12) -> Tuned:
@@ -192,14 +197,14 @@ def _turn(rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration
 def _calibrated(rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration) -> Calibration:
     """Constants that serve the matched rows best, if they match the same galaxies as before."""
     match = match_sdc2(to_sdc2(rows, calibration), truth)
-    matched = rows[match.accepted]
+    measured = {str(name): values.to_numpy() for name, values in rows[match.accepted].items()}
     shares = match.shares[match.accepted]
     real = {name: values[match.truth[match.accepted]] for name, values in truth.columns.items()}
     best, highest = calibration, -np.inf
     for name, value in ((name, value) for name, values in GRID.items() for value in values):
         tried = replace(best, **{name: value})
-        found = {str(k): v.to_numpy(np.float64) for k, v in to_sdc2(matched, tried).items()}
-        score = float((np.nanmean(attribute_scores(found, real, truth.field.beam), axis=1) / shares).sum())
+        scores = attribute_scores(calibrate(measured, tried), real, truth.field.beam)
+        score = float((np.nansum(scores, axis=1) / shares).sum())
         if score > highest:
             best, highest = tried, score
     return best
