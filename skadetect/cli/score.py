@@ -62,9 +62,8 @@ _ONLY = {"sdc1": ("freq", "train", "mode", "noise"), "sdc2": ("centre", "beam")}
 @click.option(
     "--centre",
     type=(float, float),
-    default=(180.0, -30.0),
     metavar="RA DEC",
-    help="sdc2: centre of the field in degrees. [default: 180 -30]",
+    help="sdc2: centre of the field in degrees. [default: 180 -30; the middle of TRUTH with --everywhere]",
 )
 @click.option(
     "--beam", type=float, default=7.0, metavar="ARCSEC", help="sdc2: FWHM of the beam. [default: 7]"
@@ -103,10 +102,12 @@ def _score_sdc1(submission: Path, truth: Path, flags: dict[str, Any]) -> Sdc1Sco
 
 def _score_sdc2(submission: Path, truth: Path, flags: dict[str, Any]) -> Sdc2Score:
     from skadetect.evaluate import Sdc2Field, score_sdc2
-    from skadetect.evaluate.sdc2 import BAND
     from skadetect.evaluate.sdc2_input import load_sdc2
 
-    field = Sdc2Field(None if flags["everywhere"] else BAND, flags["centre"], flags["beam"])
+    where = {"band": None, "centre": None} if flags["everywhere"] else {}
+    if flags["centre"] is not None:
+        where["centre"] = flags["centre"]
+    field = Sdc2Field(**where, beam=flags["beam"])
     tables = load_sdc2(submission), load_sdc2(truth)
     result = score_sdc2(*tables, **asdict(field))
     if flags["curves"] is not None:

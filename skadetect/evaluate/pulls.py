@@ -102,7 +102,7 @@ def pulls(pairs: pd.DataFrame, calibration: Mapping[str, tuple[float, float]] | 
     Parameters
     ----------
     pairs : DataFrame
-        n rows from `residuals`.
+        n rows from `residuals`, or of a cube from `skadetect.evaluate.cube_pulls.cube_residuals`.
     calibration : mapping, optional
         From `fit_calibration`; errors it does not name stay as they are.
 
@@ -113,10 +113,9 @@ def pulls(pairs: pd.DataFrame, calibration: Mapping[str, tuple[float, float]] | 
     """
     calibration = calibration or {}
     columns = {"snr": pairs["snr"]}
-    for name in _names(pairs):
-        factor, floor = calibration.get(f"e_{name}", (1.0, 0.0))
-        error = np.hypot(factor * pairs[f"e_{name}"], floor * pairs[f"floor_{name}"])
-        columns[name] = pairs[name] / error
+    for name, error in error_columns(pairs).items():
+        factor, floor = calibration.get(error, (1.0, 0.0))
+        columns[name] = pairs[name] / np.hypot(factor * pairs[error], floor * pairs[f"floor_{name}"])
     return pd.DataFrame(columns)
 
 
@@ -139,15 +138,15 @@ def fit_calibration(
     Returns
     -------
     dict of str to (float, float)
-        By column: "e_int_flux" to (factor, floor).
+        By column: "e_int_flux" (of a cube: "err_f_sum") to (factor, floor).
     """
     options = options or PullOptions()
     calibration = {}
-    for name in _names(pairs):
-        some = pairs[["snr", name, f"e_{name}", f"floor_{name}"]].to_numpy(np.float64)
+    for name, error in error_columns(pairs).items():
+        some = pairs[["snr", name, error, f"floor_{name}"]].to_numpy(np.float64)
         some = some[np.isfinite(some).all(axis=1) & (some[:, 2] > 0.0)]
         if len(some) >= options.fewest:
-            calibration[f"e_{name}"] = _fit(some, options.fewest)
+            calibration[error] = _fit(some, options.fewest)
     return calibration
 
 
@@ -182,8 +181,10 @@ def summarise(table: pd.DataFrame, edges: Floats) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "low", "high", "n", "median", "width"])
 
 
-def _names(pairs: pd.DataFrame) -> list[str]:
-    return [name for name in QUANTITIES if name in pairs]
+def error_columns(pairs: pd.DataFrame) -> dict[str, str]:
+    """The error column of each quantity of residuals: e_q of an image's catalogue, err_q of a cube's."""
+    names = [str(name) for name in pairs]
+    return {name: error for name in names for error in (f"e_{name}", f"err_{name}") if error in names}
 
 
 def _plain(measured: Any) -> pd.DataFrame:

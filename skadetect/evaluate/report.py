@@ -91,8 +91,8 @@ def write_sdc2_report(
     match = match_sdc2(sub, prepared)
     axis = _Abscissa("line_flux_integral", 1.0, "integrated line flux (Jy Hz)")
     found = match.truth[match.accepted]
-    score = score_sdc2_match(match).score
-    _draw(path, sub, truth, _Rows(match.row, prepared.row, match.accepted, match.firsts, found, score), axis)
+    score, firsts = score_sdc2_match(match).score, match.accepted & match.nearest
+    _draw(path, sub, truth, _Rows(match.row, prepared.row, match.accepted, firsts, found, score), axis)
 
 
 @dataclass(frozen=True)

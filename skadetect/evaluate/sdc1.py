@@ -26,6 +26,7 @@ from skadetect.evaluate.sdc1_attributes import (
     pair_distance,
     separation_arcsec,
 )
+from skadetect.evaluate.sky_pairs import FAST_TREE
 
 #: Training box of each band (MHz): RA minimum and maximum, Dec minimum and maximum, in degrees.
 TRAINING_BOX = {
@@ -113,7 +114,7 @@ class PreparedTruth:
         if mode not in ("core", "centroid"):
             raise ConfigError(f"mode is {mode!r}, expected 'core' or 'centroid'")
         columns = _prepare(truth, freq, train)
-        tree = cKDTree(_points(columns, mode))
+        tree = cKDTree(_points(columns, mode), **FAST_TREE)
         size, row = convolved_size(columns, _beam(freq)), columns["row"].astype(np.int64)
         return cls(columns, size, row, tree, freq, train, mode)
 
@@ -258,11 +259,13 @@ def _prepare(catalogue: Catalogue, freq: int, train: bool | None) -> dict[str, F
         raise InputError(
             f"SDC1 catalogue lacks the columns {', '.join(missing)}; expected {' '.join(SDC1_COLUMNS)}"
         )
-    table = table.loc[:, list(SDC1_COLUMNS)].assign(row=np.arange(len(table))).dropna()
+    kept = np.flatnonzero(table[list(SDC1_COLUMNS)].notna().to_numpy().all(axis=1))
     for name in ("flux", "core_frac", "b_min", "b_maj"):
-        if (table[name] < 0).any():
-            table = table[table[name] > 0]
-    columns = {name: table[name].to_numpy(dtype=np.float64, copy=True) for name in table.columns}
+        values = table[name].to_numpy(dtype=np.float64)[kept]
+        if (values < 0).any():
+            kept = kept[values > 0]
+    columns = {name: table[name].to_numpy(dtype=np.float64)[kept] for name in SDC1_COLUMNS}
+    columns["row"] = kept.astype(np.float64)
     for name in ("ra_core", "ra_cent"):
         columns[name] = np.where(columns[name] > 180.0, columns[name] - 360.0, columns[name])
     if train is None:

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from skadetect.catalog.challenge_text import require_columns
 from skadetect.catalog.sdc2 import SDC2_COLUMNS
 from skadetect.errors import ConfigError, InputError
-from skadetect.evaluate.match import chord, unit_vectors
+from skadetect.evaluate.match import unit_vectors
 from skadetect.evaluate.sdc2_attributes import (
     ATTRIBUTES,
     Bools,
@@ -34,6 +33,7 @@ from skadetect.evaluate.sdc2_attributes import (
     search_radius,
 )
 from skadetect.evaluate.sdc2_input import load_sdc2
+from skadetect.evaluate.sky_pairs import SizedSources
 
 Ints = NDArray[np.int64]
 
@@ -42,9 +42,6 @@ Ints = NDArray[np.int64]
 BAND, CENTRE, BEAM = (0.95e9, 1.15e9), (180.0, -30.0), 7.0
 #: A pair nearer than this is a match.
 ACCEPTED_DISTANCE = 5.0
-
-_CHUNK = 20_000  # rows matched at a time, which bounds the memory of candidate pairs ...
-_MOST_PAIRS = 4_000_000  # ... and so does halving a chunk that has more
 
 
 @dataclass(frozen=True)
@@ -89,20 +86,21 @@ class Sdc2Field:
     ----------
     band : (float, float) or None
         Frequencies in Hz strictly between which sources count; None counts all.
-    centre : (float, float)
-        RA and Dec of the field in degrees. Only distances of candidates depend on it, and little.
+    centre : (float, float) or None
+        RA and Dec of the field in degrees, None for the middle of the truth. Only which pairs are candidates
+        depends on it, and little as long as it is near.
     beam : float
         FWHM of the beam in arcsec.
     """
 
     band: tuple[float, float] | None = BAND
-    centre: tuple[float, float] = CENTRE
+    centre: tuple[float, float] | None = CENTRE
     beam: float = BEAM
 
     def __post_init__(self) -> None:
         if self.band is not None and not self.band[0] < self.band[1]:
             raise ConfigError(f"band is {self.band}, expected two rising frequencies in Hz")
-        if not (np.isfinite(self.centre[0]) and abs(self.centre[1]) <= 90.0):
+        if self.centre is not None and not (np.isfinite(self.centre[0]) and abs(self.centre[1]) <= 90.0):
             raise ConfigError(f"centre is {self.centre}, expected RA and Dec in degrees")
         if not 0.0 < self.beam < np.inf:
             raise ConfigError(f"beam is {self.beam:g} arcsec, expected a positive number")
@@ -124,8 +122,10 @@ class PreparedSdc2Truth:
         Positions in Mpc, see `plane_points`.
     row : array (n,) int
         Row of the truth list as it was given.
-    trees : tuple of (float, array of int, cKDTree)
-        Sources by their convolved size: the largest of a class in arcsec, their numbers, their unit vectors.
+    sources : SizedSources
+        The sky, searched within the convolved sizes.
+    centre : (float, float)
+        From where they count, degrees.
     field : Sdc2Field
         As given to `prepare`.
     """
@@ -136,7 +136,8 @@ class PreparedSdc2Truth:
     width: Floats
     points: Floats
     row: Ints
-    trees: tuple[tuple[float, Ints, cKDTree], ...]
+    sources: SizedSources
+    centre: tuple[float, float]
     field: Sdc2Field
 
     @classmethod
@@ -154,8 +155,10 @@ class PreparedSdc2Truth:
         columns, row = _take(columns, inside), row[inside]
         group = pd.factorize(columns.pop("id"))[0].astype(np.int64)
         size = convolved_size(columns["hi_size"], field.beam)
-        points = plane_points(columns, field.centre, angular_distance(columns["central_freq"]))
-        return cls(columns, group, size, line_width(columns), points, row, _trees(columns, size), field)
+        centre = field.centre or _middle(columns)
+        points = plane_points(columns, centre, angular_distance(columns["central_freq"]))
+        sources = SizedSources.build(columns["ra"], columns["dec"], size)
+        return cls(columns, group, size, line_width(columns), points, row, sources, centre, field)
 
     def __len__(self) -> int:
         return len(self.size)
@@ -200,12 +203,12 @@ class Sdc2Match:
         return self.kept & (self.distance < ACCEPTED_DISTANCE)
 
     @property
-    def firsts(self) -> Bools:
-        """Matches, shape (n,), that are the nearest to their truth: those that are no duplicates."""
-        accepted = np.flatnonzero(self.accepted)
-        firsts = np.zeros(len(self.row), bool)
-        firsts[accepted[_nearest_of_each(self.group[accepted], self.distance[accepted])]] = True
-        return firsts
+    def nearest(self) -> Bools:
+        """Rows, shape (n,), that are the nearest to their truth of all that have it: no duplicates."""
+        kept = np.flatnonzero(self.kept)
+        nearest = np.zeros(len(self.row), bool)
+        nearest[kept[_nearest_of_each(self.group[kept], self.distance[kept])]] = True
+        return nearest
 
     @property
     def worth(self) -> Floats:
@@ -224,7 +227,7 @@ def score_sdc2(
     truth: Any,
     *,
     band: tuple[float, float] | None = BAND,
-    centre: tuple[float, float] = CENTRE,
+    centre: tuple[float, float] | None = CENTRE,
     beam: float = BEAM,
 ) -> Sdc2Score:
     """Score a submission as the official package does.
@@ -237,8 +240,8 @@ def score_sdc2(
     band : (float, float) or None
         Frequencies in Hz strictly between which sources are matched; None matches all, for other cubes. Rows
         outside count as false detections.
-    centre : (float, float)
-        RA and Dec of the field in degrees.
+    centre : (float, float) or None
+        RA and Dec of the field in degrees; None takes the middle of the truth.
     beam : float
         FWHM of the beam in arcsec.
 
@@ -298,7 +301,7 @@ def score_sdc2_match(match: Sdc2Match) -> Sdc2Score:
         n_match=n_match,
         n_bad=n_bad,
         n_false=n_det - n_match,
-        n_duplicates=int(match.kept.sum()) - len(np.unique(match.group[match.kept])),
+        n_duplicates=int((match.kept & ~match.nearest).sum()),
         n_truth=match.n_truth,
         attributes=dict(zip(ATTRIBUTES, means.tolist(), strict=True)),
     )
@@ -312,13 +315,14 @@ def _columns(catalogue: Any) -> tuple[dict[str, NDArray[Any]], Ints]:
     """The SDC2 columns of rows without a blank value, and where those rows were."""
     table = load_sdc2(catalogue)
     require_columns(table, SDC2_COLUMNS, "SDC2")
-    table = table.loc[:, list(SDC2_COLUMNS)].assign(row=np.arange(len(table))).dropna()
-    columns = {"id": table["id"].to_numpy()}
+    known = table[list(SDC2_COLUMNS)].notna().to_numpy().all(axis=1)
+    ids = table["id"].to_numpy()[known]
+    columns = {"id": ids.astype(ids.dtype.newbyteorder("="), copy=False)}
     try:
-        columns |= {name: table[name].to_numpy(dtype=np.float64) for name in SDC2_COLUMNS[1:]}
+        columns |= {name: table[name].to_numpy(dtype=np.float64)[known] for name in SDC2_COLUMNS[1:]}
     except (TypeError, ValueError) as error:
         raise InputError(f"SDC2 catalogue holds what is no number ({error})") from error
-    return columns, table["row"].to_numpy(dtype=np.int64)
+    return columns, np.flatnonzero(known)
 
 
 def _usable(columns: dict[str, Floats], field: Sdc2Field) -> Bools:
@@ -329,20 +333,10 @@ def _usable(columns: dict[str, Floats], field: Sdc2Field) -> Bools:
     return placed & (frequency > low) & (frequency < high) & np.isfinite(angular_distance(frequency))
 
 
-def _trees(columns: dict[str, Floats], size: Floats) -> tuple[tuple[float, Ints, cKDTree], ...]:
-    """Sky trees of truths whose convolved sizes are alike to a factor of two.
-
-    A truth is a candidate only within its own size, so a large one shall not make all searches wide.
-    """
-    octave = np.full(len(size), -1)
-    real = np.isfinite(size)
-    octave[real] = np.ceil(np.log2(np.maximum(size[real], 1.0))).astype(np.int64)
-    trees = []
-    for one in np.unique(octave[real]):
-        members = np.flatnonzero(octave == one)
-        tree = cKDTree(unit_vectors(columns["ra"][members], columns["dec"][members]))
-        trees.append((2.0 ** float(one), members, tree))
-    return tuple(trees)
+def _middle(columns: dict[str, Floats]) -> tuple[float, float]:
+    """Mean direction of sources, RA and Dec in degrees."""
+    x, y, z = unit_vectors(columns["ra"], columns["dec"]).sum(axis=0)
+    return float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
 
 
 def _candidates(columns: dict[str, Floats], truth: PreparedSdc2Truth) -> Iterator[tuple[Ints, Ints]]:
@@ -354,37 +348,12 @@ def _candidates(columns: dict[str, Floats], truth: PreparedSdc2Truth) -> Iterato
     rows = np.flatnonzero(_usable(columns, truth.field))
     inside = _take(columns, rows)
     distance = angular_distance(inside["central_freq"])
-    points = plane_points(inside, truth.field.centre, distance)
+    points = plane_points(inside, truth.centre, distance)
     radius = search_radius(inside, convolved_size(inside["hi_size"], truth.field.beam), distance)
-    sky = unit_vectors(inside["ra"], inside["dec"])
-    for chunk in _chunks(sky, truth):
-        tree = cKDTree(sky[chunk])
-        found = [
-            (chunk[pairs["i"]], members[pairs["j"]])
-            for largest, members, other in truth.trees
-            for pairs in [tree.sparse_distance_matrix(other, chord(largest), output_type="ndarray")]
-        ]
-        near, far = (np.concatenate(part) for part in zip(*found))
+    for near, far in truth.sources.pairs(inside["ra"], inside["dec"]):
         apart = np.sqrt(((points[near] - truth.points[far]) ** 2).sum(axis=1))
         chosen = apart <= radius[near]
         yield rows[near[chosen]], far[chosen]
-
-
-def _chunks(sky: Floats, truth: PreparedSdc2Truth) -> Iterator[Ints]:
-    """Split rows into lots that lie together on the sky and have a bounded number of pairs."""
-    if not len(sky) or not len(truth):
-        return
-    order = cKDTree(sky).indices.astype(np.int64)
-    waiting = np.array_split(order, -(-len(order) // _CHUNK))[::-1]
-    while waiting:
-        chunk = waiting.pop()
-        tree = cKDTree(sky[chunk])
-        pairs = sum(int(tree.count_neighbors(other, chord(largest))) for largest, _, other in truth.trees)
-        if pairs <= _MOST_PAIRS or len(chunk) == 1:
-            yield chunk
-        else:
-            middle = len(chunk) // 2
-            waiting += [chunk[middle:], chunk[:middle]]
 
 
 def _nearest_of_each(keys: Ints, distance: Floats) -> Ints:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skadetect.catalog.challenge_text import require_columns
+from skadetect.catalog.challenge_text import require_columns, typed
 from skadetect.catalog.sdc2 import SDC2_COLUMNS, read_sdc2
 from skadetect.errors import InputError
 
@@ -41,30 +41,33 @@ def load_sdc2(catalogue: Any) -> pd.DataFrame:
     InputError
         The catalogue cannot be read, or it holds neither set of columns.
     """
-    if isinstance(catalogue, (str, os.PathLike)):
-        path = Path(catalogue)
-        kind = next((kind for suffix, kind in _TABLES.items() if path.name.lower().endswith(suffix)), None)
-        if path.suffix.lower() in (".csv", ".parquet", ".pq"):
-            return _from_table(_read_plain(path), str(path))
-        if kind is None:
-            return read_sdc2(path, strict=False)
-        return _from_table(_read_table(path, kind), str(path))
-    return _from_table(catalogue, "catalogue")
+    if not isinstance(catalogue, (str, os.PathLike)):
+        return _from_table(catalogue, "catalogue")
+    path = Path(catalogue)
+    if path.suffix.lower() in (".csv", ".parquet", ".pq"):
+        return _from_table(_read_plain(path), str(path))
+    return read_sdc2(path, strict=False) if _kind(path) is None else _from_table(read_table(path), str(path))
+
+
+def read_table(path: str | os.PathLike[str]) -> QTable:
+    """Read a table with units: FITS, VOTable or ECSV, by its suffix; raises InputError if it cannot be."""
+    from astropy.table import QTable
+
+    path = Path(path)
+    try:
+        return QTable.read(path, format=_kind(path))
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise InputError(f"{path}: cannot read the catalogue ({' '.join(str(error).split())})") from error
+
+
+def _kind(path: Path) -> str | None:
+    return next((kind for suffix, kind in _TABLES.items() if path.name.lower().endswith(suffix)), None)
 
 
 def _read_plain(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot read the catalogue ({' '.join(str(error).split())})") from error
-
-
-def _read_table(path: Path, kind: str) -> QTable:
-    from astropy.table import QTable
-
-    try:
-        return QTable.read(path, format=kind)
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(f"{path}: cannot read the catalogue ({' '.join(str(error).split())})") from error
 
 
@@ -80,8 +83,8 @@ def _from_table(table: Any, name: str) -> pd.DataFrame:
     from skadetect.catalog.sdc2_export import to_sdc2
 
     catalog = table if isinstance(table, Catalog) else Catalog(table)
-    frame = to_sdc2(catalog)
+    frame = typed(to_sdc2(catalog), SDC2_COLUMNS, ("id",))
     for extra in ("snr", "score"):  # what curves are drawn over
-        values = pd.Series(np.asarray(catalog[extra], np.float64), index=np.asarray(catalog["id"]))
+        values = pd.Series(np.asarray(catalog[extra], np.float64), index=np.asarray(catalog["id"], np.int64))
         frame[extra] = values.reindex(frame["id"]).to_numpy()
     return frame

@@ -1,7 +1,8 @@
 """Scores of the official package, which has an environment of its own: run_ska_sdc.py FOLDER.
 
 For each NAME in FOLDER/cases.json (a list of objects with name, challenge and the options of the scorer) it
-reads NAME_sub.txt and NAME_truth.txt and prints one JSON object of results by name.
+reads NAME_sub and NAME_truth, text files (.txt) or arrays of the challenge's columns (.npy), and prints one
+JSON object of results by name.
 """
 
 import json
@@ -11,32 +12,45 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from ska_sdc.sdc1.sdc1_scorer import Sdc1Scorer
+from ska_sdc.sdc2.sdc2_scorer import Sdc2Scorer
+
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
+
+COLUMNS = {
+    "sdc1": [
+        "id", "ra_core", "dec_core", "ra_cent", "dec_cent", "flux", "core_frac", "b_maj", "b_min", "pa",
+        "size", "class",
+    ],
+    "sdc2": ["id", "ra", "dec", "hi_size", "line_flux_integral", "central_freq", "pa", "i", "w20"],
+}  # fmt: skip
+
+
+def open_scorer(folder, case):
+    """The scorer of one case, its catalogues read."""
+    challenge, name = case["challenge"], case["name"]
+    scorer, extra = (Sdc1Scorer, {"freq": case["freq"]}) if challenge == "sdc1" else (Sdc2Scorer, {})
+    if (folder / f"{name}_sub.npy").exists():
+        arrays = (np.load(folder / f"{name}_{kind}.npy") for kind in ("sub", "truth"))
+        return scorer(*(pd.DataFrame(a, columns=COLUMNS[challenge]) for a in arrays), **extra)
+    return scorer.from_txt(*(str(folder / f"{name}_{kind}.txt") for kind in ("sub", "truth")), **extra)
 
 
 def run(folder, case):
     """Score one case."""
-    files = [str(folder / f"{case['name']}_{kind}.txt") for kind in ("sub", "truth")]
-    started = time.perf_counter()
+    scorer = open_scorer(folder, case)
+    options = {}
     if case["challenge"] == "sdc1":
-        from ska_sdc.sdc1.sdc1_scorer import Sdc1Scorer
-
-        scorer = Sdc1Scorer.from_txt(*files, freq=case["freq"])
-        score = scorer.run(mode={"core": 0, "centroid": 1}[case["mode"]], train=case["train"], detail=True)
-    else:
-        from ska_sdc.sdc2.sdc2_scorer import Sdc2Scorer
-
-        score = Sdc2Scorer.from_txt(*files).run(detail=True)
-    result = {name: getattr(score, name) for name in ("n_det", "n_bad", "n_match", "n_false")}
-    result = {name: int(value) for name, value in result.items()}
-    means = score.scores_df.drop(columns="id").sum() / score.n_match if score.n_match else None
-    return {
-        **result,
-        "score": float(score.value),
-        "means": None if means is None else [float(value) for value in means],
-        "seconds": time.perf_counter() - started,
-    }
+        options = {"mode": {"core": 0, "centroid": 1}[case["mode"]], "train": case["train"]}
+    started = time.perf_counter()
+    score = scorer.run(detail=True, **options)
+    seconds = time.perf_counter() - started
+    counts = {name: int(getattr(score, name)) for name in ("n_det", "n_bad", "n_match", "n_false")}
+    means = (score.scores_df.drop(columns="id").sum() / score.n_match).tolist() if score.n_match else None
+    return {**counts, "score": float(score.value), "means": means, "seconds": seconds}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from skadetect.catalog.sdc2 import SDC2_COLUMNS, read_sdc2
 from skadetect.errors import ConfigError, InputError
-from skadetect.evaluate import sdc2
+from skadetect.evaluate import sky_pairs
 from skadetect.evaluate.sdc2 import (
     PreparedSdc2Truth,
     Sdc2Field,
@@ -126,6 +126,8 @@ def test_right_ascension_wraps_around():
     expected = score_sdc2(sub, truth)
     turned = sub.assign(ra=(sub["ra"] + 180.0) % 360.0), truth.assign(ra=truth["ra"] + 180.0)
     assert score_sdc2(*turned, centre=(0.0, -30.0)).score == pytest.approx(expected.score)
+    assert score_sdc2(*turned, centre=None).score == pytest.approx(expected.score)
+    assert score_sdc2(*turned).n_match < expected.n_match  # a centre beyond the sky's seam
 
 
 def test_order_and_chunks_do_not_matter(monkeypatch):
@@ -133,8 +135,8 @@ def test_order_and_chunks_do_not_matter(monkeypatch):
     expected = score_sdc2(sub, truth)
     shuffled = score_sdc2(sub.sample(frac=1, random_state=1), truth.sample(frac=1, random_state=2))
     assert shuffled.score == pytest.approx(expected.score, rel=1e-12)
-    monkeypatch.setattr(sdc2, "_CHUNK", 7)
-    monkeypatch.setattr(sdc2, "_MOST_PAIRS", 11)
+    monkeypatch.setattr(sky_pairs, "_CHUNK", 7)
+    monkeypatch.setattr(sky_pairs, "_MOST_PAIRS", 11)
     assert score_sdc2(sub, truth) == expected
 
 
