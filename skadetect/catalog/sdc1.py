@@ -14,7 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skadetect.atomic import atomic_path
+from skadetect.catalog.challenge_text import (
+    format_problems,
+    parse_rows,
+    require_columns,
+    typed,
+    value_problems,
+    write_rows,
+)
 from skadetect.errors import InputError
 
 #: The twelve columns in order. Positions in degrees, flux in Jy (integrated, corrected for the primary beam),
@@ -33,9 +40,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "b_min": (0.0, np.inf), "pa": (-360.0, 360.0), "size": (1, 3), "class": (1, 3),
 }  # fmt: skip
 _FORMATS = {
-    "id": "%d", "size": "%d", "class": "%d", "flux": "%.8e", "core_frac": "%.6f", "b_maj": "%.6f",
-    "b_min": "%.6f", "pa": "%.4f", "ra_core": "%.9f", "dec_core": "%.9f", "ra_cent": "%.9f",
-    "dec_cent": "%.9f",
+    "id": "%d", "ra_core": "%.9f", "dec_core": "%.9f", "ra_cent": "%.9f", "dec_cent": "%.9f", "flux": "%.8e",
+    "core_frac": "%.6f", "b_maj": "%.6f", "b_min": "%.6f", "pa": "%.4f", "size": "%d", "class": "%d",
 }  # fmt: skip
 _PREAMBLE_LIMIT = 1000
 
@@ -66,11 +72,11 @@ def read_sdc1(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFr
     skip, width = _find_data(path)
     names = [*SDC1_COLUMNS, *TRAINING_COLUMNS][:width]
     if skip is None:
-        return _typed(pd.DataFrame(columns=names))
-    table = _parse(path, skip, names)
-    problems = _format_problems(table, names)
+        return typed(pd.DataFrame(columns=names), names, _INTEGERS)
+    table = parse_rows(path, skip, names)
+    problems = format_problems(table, _INTEGERS)
     if not problems:
-        table = _typed(table[names])
+        table = typed(table, names, _INTEGERS)
         problems = check_sdc1(table) if strict else []
     if problems:
         raise InputError(f"{path}: {'; '.join(problems)}")
@@ -97,32 +103,13 @@ def write_sdc1(table: pd.DataFrame, path: str | os.PathLike[str], *, header: boo
     OutputError
         The file cannot be written; a file of that name is replaced.
     """
-    missing = [name for name in SDC1_COLUMNS if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"SDC1 catalogue lacks the columns {', '.join(missing)}; expected {' '.join(SDC1_COLUMNS)}"
-        )
-    formats = " ".join(_FORMATS[name] for name in SDC1_COLUMNS)
-    values = table[list(SDC1_COLUMNS)].to_numpy(dtype=np.float64)
-    head = " ".join(SDC1_COLUMNS) if header else ""
-    with atomic_path(path, overwrite=True) as temporary:
-        np.savetxt(temporary, values, fmt=formats, header=head, comments="")
+    require_columns(table, SDC1_COLUMNS, "SDC1")
+    write_rows(table, path, _FORMATS, header=header)
 
 
 def check_sdc1(table: pd.DataFrame) -> list[str]:
     """List every problem of an SDC1 table's values: duplicate ids, values out of range."""
-    problems = []
-    duplicated = table["id"].duplicated(keep=False).to_numpy()
-    if duplicated.any():
-        problems.append(f"id is not unique in {_rows(duplicated)}")
-    for name, (low, high) in _RANGES.items():
-        values = table[name].to_numpy(dtype=np.float64)
-        outside = ~((values >= low) & (values <= high))
-        if outside.any():
-            problems.append(
-                f"{name} {values[outside][0]:g} is not in [{low:g}, {high:g}] in {_rows(outside)}"
-            )
-    return problems
+    return value_problems(table, _RANGES)
 
 
 def _find_data(path: Path) -> tuple[int | None, int]:
@@ -152,52 +139,3 @@ def _all_numbers(fields: list[str]) -> bool:
     except ValueError:
         return False
     return bool(fields)
-
-
-def _parse(path: Path, skip: int, names: list[str]) -> pd.DataFrame:
-    # One column too many in `names` catches long rows, which pandas would otherwise shift without a word.
-    try:
-        return pd.read_csv(
-            path,
-            sep=r"\s+",
-            skiprows=skip,
-            names=[*names, "surplus"],
-            header=None,
-            index_col=False,
-            low_memory=False,
-        )
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: rows differ in length, expected {len(names)} columns in each ({reason})"
-        ) from error
-
-
-def _format_problems(table: pd.DataFrame, names: list[str]) -> list[str]:
-    problems = []
-    long = table["surplus"].notna().to_numpy()
-    if long.any():
-        problems.append(f"more than {len(names)} columns in {_rows(long)}")
-    for name in names:
-        numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-        bad = ~np.isfinite(numbers)
-        if bad.any():
-            problems.append(
-                f"{name} {table[name].to_numpy()[bad][0]!s} is not a finite number in {_rows(bad)}"
-            )
-        elif name in _INTEGERS and (broken := numbers != np.rint(numbers)).any():
-            problems.append(f"{name} {numbers[broken][0]:g} is not a whole number in {_rows(broken)}")
-    return problems
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.astype({name: np.int64 if name in _INTEGERS else np.float64 for name in table.columns})
-
-
-def _rows(mask: np.ndarray) -> str:
-    """Name the rows of a mask: the count and the first few, counted from 1 at the first data row."""
-    rows = np.flatnonzero(mask) + 1
-    first = ", ".join(map(str, rows[:3]))
-    return (
-        f"row {first}" if len(rows) == 1 else f"{len(rows)} rows ({first}{', ...' if len(rows) > 3 else ''})"
-    )

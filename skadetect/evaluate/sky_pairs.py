@@ -34,7 +34,7 @@ class SizedSources:
 
     @classmethod
     def build(cls, ra: Floats, dec: Floats, size: Floats) -> SizedSources:
-        """Sources at RA and Dec in degrees of sizes in arcsec, each of shape (n,); infinite ones count as 0."""
+        """Sources at RA and Dec (degrees) of sizes (arcsec), each (n,); infinite sizes count as 0."""
         finite = np.where(np.isfinite(size), size, 0.0)
         octave = np.ceil(np.log2(np.maximum(finite, 1.0))).astype(np.int64)
         octaves = []
