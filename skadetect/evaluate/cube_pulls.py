@@ -89,19 +89,17 @@ def cube_residuals(measured: Any, truth: Any, options: CubePullOptions | None = 
     return _differences(found[clean], real[clean], options).reset_index(drop=True)
 
 
-def flux_bias(
-    pairs: pd.DataFrame, edges: Floats, *, asymmetric: NDArray[np.bool_] | None = None
-) -> pd.DataFrame:
+def flux_bias(pairs: pd.DataFrame, edges: Floats, *, asymmetry: float = 0.2) -> pd.DataFrame:
     """Median of measured over true line flux in bins of signal to noise.
 
     Parameters
     ----------
     pairs : DataFrame
-        n rows from `cube_residuals`; bins are of the true signal to noise where the truth has it.
+        n rows from `cube_residuals`; bins are of the true signal to noise where the truth has a column snr.
     edges : array (b + 1,)
         Rising bin edges.
-    asymmetric : array (n,) bool, optional
-        Galaxies to show by themselves as well.
+    asymmetry : float
+        Where the truth has a column asymmetry, galaxies with at least this one are shown by themselves too.
 
     Returns
     -------
@@ -112,8 +110,8 @@ def flux_bias(
     snr = pairs["true_snr" if "true_snr" in pairs else "snr"].to_numpy(np.float64)
     ratio = pairs["flux_ratio"].to_numpy(np.float64)
     samples = {"all": np.ones(len(pairs), bool)}
-    if asymmetric is not None:
-        samples["asymmetric"] = np.asarray(asymmetric, bool)
+    if "true_asymmetry" in pairs:
+        samples["asymmetric"] = pairs["true_asymmetry"].to_numpy(np.float64) >= asymmetry
     rows = []
     for name, sample in samples.items():
         for low, high in itertools.pairwise(edges):

@@ -1,8 +1,9 @@
 """Time of the official scores at survey size: 300 000 detections against 5 million true sources by default.
 
 With --official, the interpreter of an environment that holds ska-sdc 2.0.0, the official package scores the
-same tables, and the results have to be equal; at this size it takes some 10 GB. Times are of scoring alone,
-without reading files; the prepared truth serves any number of submissions.
+same tables, and the results have to be equal; at this size it takes some 10 GB. Times are CPU seconds of
+scoring alone (both sides run on one core), without reading files; the prepared truth serves any number of
+submissions.
 
 Usage: scorer.py [--detections 300000] [--truths 5000000] [--official PYTHON] [sdc1] [sdc2]
 """
@@ -90,9 +91,9 @@ def sdc2_tables(n_truth: int, n_sub: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    """What a function returns, and its wall seconds."""
-    start = time.perf_counter()
-    return function(), time.perf_counter() - start
+    """What a function returns, and its CPU seconds."""
+    start = time.process_time()
+    return function(), time.process_time() - start
 
 
 def our_score(challenge: str, sub: pd.DataFrame, truth: pd.DataFrame) -> tuple[Any, dict[str, float]]:

@@ -87,12 +87,14 @@ def test_flux_bias_of_all_and_of_some():
     table["f_sum"] = truth["line_flux_integral"].to_numpy() * np.where(truth["asymmetry"] > 0.5, 0.7, 1.02)
     table["f_sum"].unit = "Jy Hz"
     pairs = cube_residuals(table, truth)
-    bias = flux_bias(pairs, np.array([5.0, 20.0, 60.0]), asymmetric=pairs["true_asymmetry"] > 0.5)
+    bias = flux_bias(pairs, np.array([5.0, 20.0, 60.0]), asymmetry=0.5)
     assert bias["sample"].tolist() == ["all", "all", "asymmetric", "asymmetric"]
     assert bias["n"][:2].sum() == len(pairs)
     np.testing.assert_allclose(bias["median"], [1.02, 1.02, 0.7, 0.7])
     np.testing.assert_allclose(bias["error"][2:], 0.0, atol=1e-12)
     assert flux_bias(pairs, np.array([500.0, 600.0]))["median"].isna().all()
+    symmetric = flux_bias(pairs.drop(columns="true_asymmetry"), np.array([5.0, 20.0]))
+    assert symmetric["sample"].tolist() == ["all"]
 
 
 def test_flagged_blank_distant_and_doubled_rows_are_left_out():
