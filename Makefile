@@ -1,6 +1,7 @@
 # make install   set up .venv with skadetect in it        make test       all checks and tests
 # make demo      detect the example field                 make benchmark  measure quality and speed
 # make demo IMAGE=path.fits [ARGS="--threshold .5"]       make lint, make format
+# make benchmark-hi   the same of cubes
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -10,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 FIELD := examples/field
 
-.PHONY: install demo test lint format benchmark clean
+.PHONY: install demo test lint format benchmark benchmark-hi clean
 .DEFAULT_GOAL := install
 
 install: .venv/.installed
@@ -68,6 +69,14 @@ benchmark: .venv/.benchmarks $(TEST_FIELDS:=/truth.txt)
 	    $(if $(CUTOUT),--cutout "$(CUTOUT)") --bdsf-python .venv/bdsf/bin/python
 	$(BIN)/python tests/benchmarks/correlated_noise.py
 	$(BIN)/python tests/benchmarks/peak_memory.py --folder benchmark-output
+
+# Cubes that no training saw, against a smooth-and-clip finder; pure noise, which holds nothing.
+HI_CUBES := benchmark-output/hi_cubes
+
+benchmark-hi: .venv/.installed
+	$(BIN)/python pipelines/hi/make_cubes.py $(HI_CUBES) test
+	$(BIN)/python tests/benchmarks/hi_quality.py $(HI_CUBES)/*/ --out benchmark-output/hi
+	$(BIN)/python tests/benchmarks/noise_cubes.py
 
 clean:
 	rm -rf .venv demo-output benchmark-output build *.egg-info
