@@ -16,6 +16,7 @@ from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.summary import si_prefix
 from skadetect.errors import OutputError
 from skadetect.image import Image, open_image
+from skadetect.plot_cube import plot_cube
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +36,8 @@ def plot_detections(
 ) -> None:
     """Draw an image, its beam and a box around each source, coloured by score, on axes of the sky.
 
+    A cube is drawn by `skadetect.plot_cube.plot_cube`.
+
     Parameters
     ----------
     image : Image or path
@@ -44,7 +47,7 @@ def plot_detections(
     path : path
         PNG file to write.
     max_pixels : int
-        Pixels drawn at most; a larger image is averaged in square blocks, a strip at a time.
+        Pixels of an image drawn at most; a larger one is averaged in square blocks, a strip at a time.
     overwrite : bool
         Replace a file that exists.
 
@@ -57,6 +60,9 @@ def plot_detections(
     if not isinstance(image, Image):
         meta = catalog.meta
         image = open_image(image, beam=(meta["bmaj"] * 3600, meta["bmin"] * 3600, meta["bpa"]))
+    if image.ndim == 3:
+        plot_cube(image, catalog, path, overwrite=overwrite)
+        return
     overview = read_overview(image, max_pixels=max_pixels)
     figure = figure_class(figsize=_figure_size(image), dpi=150, layout="constrained")
     canvas_class(figure)
