@@ -22,6 +22,8 @@ from skadetect.fits_source import open_fits
 from skadetect.header_repair import find_beam, repair_header
 from skadetect.image_axes import celestial_wcs, find_axes, reference_frequency
 from skadetect.pixels import ArrayPixels, AxisOrder, Corner, FitsPixels, PixelSource, read_padded
+from skadetect.spectral import SpectralAxis
+from skadetect.spectral_header import read_spectral_axis
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,10 @@ class Image:
         What was mended or assumed, one line each.
     factor : float
         Side of a pixel in pixels of the file: 1 unless the image was resampled.
+    spectral : SpectralAxis or None
+        Frequencies of the channels of a cube; None for an image.
+    factor_z : float
+        Width of a channel in channels of the file: 1 unless the cube was resampled along frequency.
     """
 
     pixels: PixelSource
@@ -76,6 +82,8 @@ class Image:
     header: fits.Header
     repairs: tuple[str, ...] = ()
     factor: float = 1.0
+    spectral: SpectralAxis | None = None
+    factor_z: float = 1.0
 
     @property
     def shape(self) -> Corner:
@@ -92,7 +100,7 @@ class Image:
         Parameters
         ----------
         position : (..., ndim) array
-            Pixels, the last two columns y, x; integers are pixel centres.
+            Pixels, columns (y, x) or (z, y, x); integers are pixel centres.
 
         Returns
         -------
@@ -100,6 +108,7 @@ class Image:
         """
         out = np.array(position, np.float64)
         out[..., -2:] = (out[..., -2:] + 0.5) * self.factor - 0.5
+        out[..., :-2] = (out[..., :-2] + 0.5) * self.factor_z - 0.5
         return out
 
 
@@ -131,7 +140,11 @@ def open_image(source: Source, *, beam: BeamLike | None = None, hdu: int | str |
     pixels = replace(pixels, order=axes.order)
     wcs = celestial_wcs(mended, axes, shape=pixels.shape[1:], name=name)
     sky_beam, beam_repairs = _sky_beam(beam, mended, wcs, name=name)
-    frequency = reference_frequency(mended, axes)
+    spectral: SpectralAxis | None = None
+    spectral_repairs: tuple[str, ...] = ()
+    if axes.ndim == 3:
+        spectral, spectral_repairs = read_spectral_axis(mended, axes, n=pixels.shape[0], name=name)
+    frequency = float(spectral.freq[0]) if spectral is not None else reference_frequency(mended, axes)
     unit, scale, unit_repairs = _conversion(mended, sky_beam, wcs, frequency=frequency, name=name)
     image = Image(
         pixels=replace(pixels, scale=scale),
@@ -144,7 +157,8 @@ def open_image(source: Source, *, beam: BeamLike | None = None, hdu: int | str |
         frequency=frequency,
         name=name,
         header=mended,
-        repairs=repairs + axis_repairs + beam_repairs + unit_repairs,
+        repairs=repairs + axis_repairs + spectral_repairs + beam_repairs + unit_repairs,
+        spectral=spectral,
     )
     for repair in image.repairs:
         logger.info("%s: %s", name, repair)

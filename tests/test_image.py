@@ -145,5 +145,9 @@ def test_the_real_lofar_snapshot_says_more_axes_than_it_has() -> None:
 def test_the_real_hi_cube_in_old_spellings() -> None:
     image = open_image(shared("hi_cube/ngc6946.fits"))
     assert image.shape == (101, 100, 100)
-    assert len(image.repairs) == 2
+    assert len(image.repairs) == 3
+    assert image.spectral is not None
+    velocity = -243 + 4.199999809 * (np.arange(101) + 21)
+    np.testing.assert_allclose(image.spectral.freq, 1.42040575837e9 / (1 + velocity / 299792.458), atol=1e-3)
+    assert (image.spectral.frame, image.spectral.kind) == ("BARYCENT", "VOPT")
     assert np.isnan(whole(image)).sum() == 1  # one pixel has the BLANK value
