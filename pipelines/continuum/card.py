@@ -1,10 +1,7 @@
 """The model card: what the header of a model file says, as Markdown."""
 
-import re
-from collections.abc import Iterable, Sequence
-from typing import Any
-
 from skadetect.nn.model import Model
+from skadetect.train.card import facts, head, inputs, network, pull_rows, ranges, table
 
 UNIT_OF_FLOOR = {
     "e_ra": "bmaj",
@@ -33,7 +30,6 @@ INTRODUCTION = """\
 {description}. It finds, measures and separates the sources
 of images of any unit, depth and telescope: whatever is above {min_snr} times the local noise and not much
 larger than the beam. `skadetect detect` uses it unless told otherwise."""
-FEWEST = 20  # sources that a median is worth printing of
 
 
 def model_card(model: Model, size: int) -> str:
@@ -65,73 +61,6 @@ def model_card(model: Model, size: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def facts(model: Model, size: int) -> str:
-    """The file in a few numbers."""
-    parameters = sum(array.size for array in model.network.parameters.values())
-    flops = model.network.spec.flops_per_pixel() / 1e3
-    rows = [
-        ("file", f"{model.name}.safetensors, {size / 1e6:.2f} MB, float32"),
-        ("weights", f"SHA-256 {model.digest}..., {parameters} parameters"),
-        ("arithmetic", f"{flops:.1f} kFLOP a pixel"),
-        (
-            "receptive field",
-            f"{max(model.network.halo)} pixels around a cell (tiles overlap by {max(model.halo)})",
-        ),
-        ("threshold", f"{model.threshold:.2f}"),
-        ("made by", f"skadetect {model.metadata['skadetect']}"),
-    ]
-    return table(("", ""), rows)
-
-
-def inputs(model: Model) -> str:
-    """What the network sees."""
-    normalization = model.normalization
-    low, high = normalization.fwhm_range
-    names = [f"{function}(s / {scale:g}) / {by:g}" for function, scale, by in normalization.stretches]
-    names += ["log2(beam FWHM / 3)", "e cos 2t", "e sin 2t"] if normalization.beam_planes else []
-    return (
-        "s = (pixel - background) / local noise, blank pixels 0, 2D. "
-        f"The beam is {low:g} to {high:g} pixels wide (FWHM);\nother images are resampled into that range. "
-        "The beam has ellipticity e = (a^2 - b^2)/(a^2 + b^2) and angle t. Features:\n\n"
-        + "\n".join(f"{index}. {name}" for index, name in enumerate(names, start=1))
-    )
-
-
-def network(model: Model) -> str:
-    """Layer by layer."""
-    rows = []
-    for layer, inputs_, outputs in model.network.spec.walk():
-        own = [a.size for name, a in model.network.parameters.items() if name.startswith(f"{layer.name}.")]
-        shape = "x".join(str(extent) for extent in layer.extent[1:]) if layer.kind == "conv" else ""
-        stride = layer.stride[-1] if layer.spatial else ""
-        extras = [f"+ {layer.source}"] * (layer.kind == "add") + ["batch norm"] * layer.norm
-        extras += [f"leaky ReLU {layer.slope:g}"] * (layer.kind == "conv" and layer.slope != 1.0)
-        features = f"{inputs_} to {outputs}"
-        rows.append((layer.name, layer.kind, shape, stride, features, ", ".join(extras), sum(own) or ""))
-    return table(("layer", "kind", "filter", "stride", "features", "then", "parameters"), rows)
-
-
-def head(model: Model) -> str:
-    """What its outputs mean."""
-    spec = model.head
-    sides = ", ".join("x".join(f"{side:g}" for side in prior) for prior in spec.priors)
-    text = (
-        f"A cell is {spec.stride[-1]} pixels wide and predicts one box for each prior ({sides} px): "
-        f"position, sides,\nprobability, objectness and {spec.parameters} parameters. Boxes with a plain "
-        f"DIoU above {model.nms_overlap:g} to a better one are dropped.\n\n"
-    )
-    rows = [
-        (p.name, p.description, p.transform, "" if p.scale == "none" else p.scale) for p in model.parameters
-    ]
-    return text + table(("parameter", "meaning", "encoded as", "relative to"), rows)
-
-
 def training(model: Model) -> str:
     """How it was made."""
     stages = model.metadata["training"]
@@ -158,18 +87,6 @@ def training(model: Model) -> str:
         "A later stage starts from the averaged weights of the one before. All options are in the file's "
         "header."
     )
-
-
-def ranges(names: Iterable[str]) -> list[str]:
-    """Names that end in a number, as ranges a prefix."""
-    groups: dict[str, set[str]] = {}
-    for name in names:
-        prefix, number = re.fullmatch(r"(.*?)(\d*)", name).groups()
-        groups.setdefault(prefix, set()).add(number)
-    return [
-        f"`{prefix}{min(numbers)}` to `{max(numbers)}` ({len(numbers)})"
-        for prefix, numbers in sorted(groups.items())
-    ]
 
 
 def validation(model: Model) -> str:
@@ -206,23 +123,3 @@ def errors(model: Model) -> str:
         "median in brackets; for the\nfluxes also the same of (measured - true) / true.\n\n"
         + pull_rows([*metadata["pulls"], *metadata["pulls_by_snr"]])
     )
-
-
-def pull_rows(rows: list[dict[str, Any]]) -> str:
-    """Width and median of each quantity, a row a group and bin."""
-    lines: dict[tuple[Any, ...], dict[str, str]] = {}
-    for row in rows:
-        low, high = row["low"], row["high"]
-        snr = "all" if low == 0 and high > 1e8 else f"over {low:g}" if high > 1e8 else f"{low:g} to {high:g}"
-        line = lines.setdefault((row["group"], snr), {"sources": "0"})
-        if row["n"] >= FEWEST:
-            line[row["quantity"]] = f"{row['width']:.2f} ({row['median']:+.2f})"
-        if row["quantity"] == "flux":
-            line["sources"] = str(row["n"])
-    names = list(dict.fromkeys(row["quantity"] for row in rows))
-    header = ("group", "signal to noise", "sources", *names[:-1], "flux, relative")
-    cells = [
-        [f"`{group}`", snr, line["sources"], *(line.get(n, "") for n in names)]
-        for (group, snr), line in lines.items()
-    ]
-    return table(header, cells)
