@@ -1,0 +1,160 @@
+"""Ship the model `hi`: threshold, calibrated errors, provenance and model card.
+
+The threshold is that of the best official score on the validation cubes of natural density; errors are
+calibrated on all validation cubes of make_cubes.py. Leaves a picture of the pulls beside the trained model.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from card import model_card
+
+import skadetect
+from skadetect.catalog.catalog import Catalog
+from skadetect.detect import Detector
+from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
+from skadetect.evaluate.pull_figure import plot_pulls
+from skadetect.evaluate.pulls import fit_calibration, pulls, summarise
+from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, match_sdc2
+from skadetect.evaluate.thresholds import score_curve
+from skadetect.nn.model import Model
+
+NATURAL = "sdc2"  # cubes by whose score the threshold is chosen
+LEAST_SCORE = 0.15
+LOWEST_PURITY = 0.94
+MERGE_LIMIT = -0.2
+SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
+STAGES = ("config.toml", "refine.toml")
+FOLDER = Path("pipelines") / "hi"
+SHIPPED = Path(skadetect.__file__).parent / "models"
+
+
+def main(trained: Path, cubes: Path, out: Path) -> None:
+    """Make NAME.safetensors and NAME.md in the folder `out`."""
+    start, model = time.perf_counter(), Model.load(trained)
+    stages = training_stages(model, trained)
+    model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
+    found = {folder.name: detect(model, folder) for folder in folders(cubes)}
+    natural = {name: catalog for name, catalog in found.items() if name.startswith(NATURAL)}
+    threshold, validation = best_threshold(natural, cubes)
+    print(f"threshold {threshold:.3f}:", validation)
+    pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
+    calibration = fit_calibration(pairs)
+    plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
+    last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
+    metadata = {
+        "pyramid": True,
+        "description": "Galaxies in HI cubes, from unresolved ones to nearby ones of tens of beams",
+        "skadetect": skadetect.__version__,
+        "commands": [
+            f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank'} --galaxies 350",
+            *(f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]),
+            f"python {FOLDER / 'make_cubes.py'} {FOLDER / 'cubes'} validation",
+            f"python {FOLDER / 'ship.py'} {last} {FOLDER / 'cubes'}",
+        ],
+        "training": stages,
+        "validation": validation,
+        "error_calibration": calibration,
+        "pulls": pull_table(pairs, calibration),
+    }
+    shipped = replace(model, threshold=threshold, metadata=metadata)
+    path = shipped.save(out / f"{model.name}.safetensors")
+    path.with_suffix(".md").write_text(model_card(Model.load(path), path.stat().st_size), encoding="utf-8")
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - start:.0f} s")
+
+
+def folders(cubes: Path) -> list[Path]:
+    """The validation cubes."""
+    found = sorted(folder for folder in cubes.iterdir() if (folder / "truth.txt").exists())
+    if not found:
+        raise SystemExit(f"{cubes} holds no cubes: run make_cubes.py {cubes} validation")
+    return found
+
+
+def detect(model: Model, folder: Path) -> Catalog:
+    """Everything above a low threshold; continuum is blanked as the benchmark does."""
+    catalog = Detector(model, threshold=LEAST_SCORE).detect(folder / "cube.fits")
+    print(f"{folder.name}: {len(catalog)} candidates, {catalog.meta['wall_seconds']:.0f} s", flush=True)
+    return catalog
+
+
+def above(catalog: Catalog, threshold: float) -> Catalog:
+    """The rows whose score reaches a threshold."""
+    return Catalog(catalog.table[np.asarray(catalog["score"]) >= threshold])
+
+
+def field(catalog: Catalog) -> Sdc2Field:
+    """How a cube is scored: anywhere on the sky, at any frequency, by its own beam."""
+    return Sdc2Field(band=None, centre=None, beam=3600.0 * catalog.meta["bmaj"])
+
+
+def best_threshold(found: dict[str, Catalog], cubes: Path) -> tuple[float, dict[str, Any]]:
+    """The threshold of the highest score of all cubes together, and what is reached there."""
+    grid = np.arange(LEAST_SCORE, 0.985, 0.005)
+    total = np.zeros((4, len(grid)))
+    for name, catalog in found.items():
+        truth = PreparedSdc2Truth.prepare(cubes / name / "truth.txt", field(catalog))
+        curve = score_curve(match_sdc2(catalog, truth), np.asarray(catalog["score"], np.float64))
+        index = np.searchsorted(-curve.threshold, -grid, side="right") - 1
+        sums = np.stack([curve.score, curve.n_det, curve.n_match, curve.mean_attribute * curve.n_match])
+        total[:, index >= 0] += sums[:, index[index >= 0]]
+    purity = total[2] / np.maximum(total[1], 1)
+    allowed = purity >= min(LOWEST_PURITY, purity.max())
+    best = int(np.argmax(np.where(allowed, total[0], -np.inf)))
+    for k in range(0, len(grid), 6):
+        print(f"  {grid[k]:.3f} score {total[0, k]:8.2f} n_det {total[1, k]:5.0f} purity {purity[k]:.3f}")
+    score, n_det, n_match, worth = total[:, best]
+    return float(grid[best]), {
+        "score": score, "n_det": n_det, "n_match": n_match, "purity": float(purity[best]),
+        "mean_attribute": worth / max(n_match, 1), "lowest_purity": LOWEST_PURITY, "cubes": list(found),
+    }  # fmt: skip
+
+
+def residuals(found: dict[str, Catalog], cubes: Path) -> pd.DataFrame:
+    """Measured minus true of all cubes, with a column `group`."""
+    parts = []
+    for name, catalog in found.items():
+        truth = pd.read_csv(cubes / name / "truth.txt", sep=r"\s+")
+        options = CubePullOptions(beam=3600.0 * catalog.meta["bmaj"])
+        parts.append(cube_residuals(catalog, truth, options).assign(group=name.rpartition("_")[0]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def pull_table(pairs: pd.DataFrame, calibration: dict[str, tuple[float, float]]) -> list[dict[str, Any]]:
+    """Pulls of each group of cubes, overall and in bins of signal to noise, and relative errors of the flux."""
+    table = pulls(pairs, calibration)
+    table["flux"] = pairs["flux_ratio"] - 1.0
+    parts = [
+        summarise(table[pairs["group"] == group], edges).assign(group=group)
+        for edges in (SNR_EDGES[[0, -1]], SNR_EDGES)
+        for group in sorted(set(pairs["group"]))
+    ]
+    rows = pd.concat(parts).round(3).astype(object)
+    # a bin without sources has no median, and JSON knows no NaN
+    return rows.where(rows.notna(), None).to_dict("records")
+
+
+def training_stages(model: Model, trained: Path) -> list[dict[str, Any]]:
+    """Provenance of this training and of those it started from, the first one first."""
+    metadata = model.metadata
+    if "training" in metadata:  # a shipped model
+        return list(metadata["training"])
+    stages = [{key: metadata[key] for key in ("steps", "patches", "targets", "fields", "options")}]
+    if initial := metadata["options"].get("initial"):
+        path = trained.resolve().parent.parent / initial
+        stages = training_stages(Model.load(path if path.exists() else initial), path) + stages
+    return stages
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("trained", type=Path, help="last.safetensors of the last training")
+    parser.add_argument("cubes", type=Path, help="folder that make_cubes.py filled with validation cubes")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the model and its card go")
+    arguments = parser.parse_args()
+    main(arguments.trained, arguments.cubes, arguments.out)
