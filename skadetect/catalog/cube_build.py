@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,13 @@ from skadetect.catalog.assemble import Columns, Floats, calibrate, chunks, gathe
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.cube_flags import UNRESOLVED_BEAMS, CubeFlag
 from skadetect.catalog.cube_schema import CUBE_COLUMNS
-from skadetect.catalog.cube_uncertainty import LIGHT_KMS, CubeErrors, cube_errors, cube_floor_scale
+from skadetect.catalog.cube_uncertainty import CubeErrors, cube_errors, cube_floor_scale
 from skadetect.catalog.flags import blended
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.detections import Detections
 from skadetect.image import Image
 from skadetect.parameters import angle_spread, decode
-
-if TYPE_CHECKING:
-    from skadetect.spectral import SpectralAxis
+from skadetect.spectral import LIGHT_KMS, SpectralAxis
 
 _PARAMETERS = ("line_flux", "hi_size", "w20", "w50", "direction", "incl")
 
@@ -102,7 +100,9 @@ def _columns(rows: Detections, view: Image, model: ModelInfo, *, prefix: str) ->
     columns |= _shape_columns(rows, galaxies, view)
     columns |= _error_columns(columns, galaxies, view)
     before = np.hypot(columns["err_ra"], columns["err_dec"])
-    calibration = model.metadata.get("error_calibration", {})
+    calibration = dict(model.metadata.get("error_calibration", {}))
+    if "err_w20" in calibration:  # true catalogues have no w50 to judge it by
+        calibration.setdefault("err_w50", calibration["err_w20"])
     calibrate(columns, calibration, lambda name: cube_floor_scale(name, columns))
     wider = np.hypot(columns["err_ra"], columns["err_dec"]) / before
     columns |= {"err_x": columns["err_x"] * wider, "err_y": columns["err_y"] * wider}

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect.beams import FWHM_PER_SIGMA, Ellipses, PixelBeam
+from skadetect.spectral import LIGHT_KMS
 
 Floats = NDArray[np.float64]
 
-#: Speed of light, km/s.
-LIGHT_KMS = 299792.458
 #: Full width of a Gaussian at 20 % of its peak, in standard deviations.
 W20_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(5.0))
 #: Standard deviation of the inclination of discs that lie at random (cos i uniform): sqrt(pi - 3), radians.

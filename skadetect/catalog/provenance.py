@@ -98,7 +98,7 @@ def provenance(image: Image, model: ModelInfo, options: CatalogOptions) -> dict[
 
 def _spectral(image: Image) -> dict[str, Any]:
     """What only cubes have; channels and pixels are those of the file."""
-    axis = getattr(image, "spectral", None)
+    axis = image.spectral
     if axis is None:
         return {}
     middle = (image.shape[0] - 1) / 2

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skadetect.catalog.cube_uncertainty import LIGHT_KMS
 from skadetect.catalog.plain import plain_columns
 from skadetect.errors import InputError
+from skadetect.spectral import LIGHT_KMS
 
 if TYPE_CHECKING:
     from skadetect.catalog.catalog import Catalog

@@ -4,6 +4,7 @@ import pytest
 
 from skadetect.catalog.summary import brightest, si_prefix
 from tests.catalog.toy import toy_catalog
+from tests.catalog.toy_cube import toy_cube_catalog
 
 
 def test_the_brightest_come_first_in_aligned_columns():
@@ -16,9 +17,17 @@ def test_the_brightest_come_first_in_aligned_columns():
     assert len(set(ends)) == 1
 
 
+def test_galaxies_are_listed_with_what_cubes_know():
+    catalog = toy_cube_catalog()
+    lines = brightest(catalog, 3).splitlines()
+    assert len(lines) == 4 and "f_sum [Jy Hz]" in lines[0] and "kin_pa [deg]" in lines[0]
+    assert [line.split("  ")[0] for line in lines[1:]] == list(catalog["name"][:3])
+    assert f"{catalog['freq'][0].value / 1e6:.3f}" in lines[1]
+
+
 def test_fewer_sources_than_asked_for_and_none():
     assert len(brightest(toy_catalog(2), 10).splitlines()) == 3
-    assert brightest(toy_catalog(0), 10) == "no sources"
+    assert brightest(toy_catalog(0), 10) == "no sources" == brightest(toy_cube_catalog(0), 10)
 
 
 @pytest.mark.parametrize(
