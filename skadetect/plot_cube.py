@@ -108,7 +108,7 @@ def project(image: Image, *, side: int) -> Projections:
     factor, factor_z = max(1, -(-max(height, width) // side)), max(1, -(-depth // side))
     face = np.full((-(-height // factor), -(-width // factor)), -np.inf, np.float32)
     flank = np.full((-(-depth // factor_z), -(-width // factor)), -np.inf, np.float32)
-    rows = max(1, min(height, _SLAB_VOXELS // width) // factor) * factor
+    rows = factor * max(1, min(-(-height // factor), _SLAB_VOXELS // width // factor))
     planes = max(1, _SLAB_VOXELS // (height * width))
     for z in range(0, depth, planes):
         last = min(z + planes, depth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -11,13 +11,11 @@ from astropy.io.fits import Header
 import skadetect
 from skadetect.image import Image
 from skadetect.products.sources import Source, spectral_axis
+from skadetect.spectral import LIGHT_KMS, SpectralAxis
 
-if TYPE_CHECKING:
-    from skadetect.spectral import SpectralAxis
-
-LIGHT = 299_792_458.0
-#: Channels by which a frequency may be off where an axis is said to be linear.
-STRAIGHT = 0.01
+LIGHT = LIGHT_KMS * 1e3
+#: Channels by which frequencies may be off a line for nothing but the digits of the header.
+STRAIGHT = 1e-5
 KEPT = ("TELESCOP", "INSTRUME", "OBSERVER", "DATE-OBS", "TIMESYS", "MJD-OBS")
 #: The card that tells which source, image and options a file was made of.
 KEY = "SKADKEY"
@@ -62,7 +60,8 @@ def cube_header(image: Image, source: Source, key: str, *, unit: str) -> Header:
 def is_optical(axis: SpectralAxis) -> bool:
     """Whether channels are equally wide in optical velocity, rather than in frequency."""
     freq = np.asarray(axis.freq, np.float64)
-    return not _straight(freq) and _straight(axis.rest_freq / freq)
+    bent = _bend(freq)
+    return bent > STRAIGHT and _bend(axis.rest_freq / freq) < bent
 
 
 def convention_of(axis: SpectralAxis, velocity: str) -> str:
@@ -75,7 +74,7 @@ def convention_of(axis: SpectralAxis, velocity: str) -> str:
 def velocity_of(axis: SpectralAxis, freq: Any, convention: str) -> Any:
     """Velocities of frequencies, km/s."""
     ratio = freq / axis.rest_freq
-    return LIGHT / 1e3 * (1.0 - ratio if convention == "radio" else 1.0 / ratio - 1.0)
+    return LIGHT_KMS * (1.0 - ratio if convention == "radio" else 1.0 / ratio - 1.0)
 
 
 def spectral_frame(axis: SpectralAxis) -> dict[str, tuple[Any, str]]:
@@ -105,13 +104,13 @@ def _spectral_cards(axis: SpectralAxis, source: Source) -> dict[str, tuple[Any, 
     } | spectral_frame(axis)
 
 
-def _straight(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
-    """Whether values lie on a line, to a small part of their step."""
+def _bend(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """How far values are off the line through the first and the last, in steps."""
     n = len(values)
     if n < 3:
-        return True
+        return 0.0
     line = np.linspace(values[0], values[-1], n)
-    return bool(np.abs(values - line).max() <= STRAIGHT * abs(values[-1] - values[0]) / (n - 1))
+    return float(np.abs(values - line).max() * (n - 1) / abs(values[-1] - values[0]))
 
 
 def _describe(header: Header, image: Image, source: Source, key: str) -> None:

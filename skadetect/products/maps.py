@@ -16,6 +16,7 @@ from skadetect.image import Image
 from skadetect.products.headers import LIGHT, velocity_of
 from skadetect.products.mask import Mask
 from skadetect.products.sources import Source, spectral_axis
+from skadetect.spectral import LIGHT_KMS
 
 #: Errors by which moment 0 exceeds 0 where moments 1 and 2 are given.
 SURE = 3.0
@@ -141,7 +142,7 @@ def rest_velocity(velocity: Any, source: Source, image: Image, convention: str) 
     """Velocities of a convention as those in the galaxy's own frame, c (freq0 - freq) / freq0, km/s."""
     rest, ratio = spectral_axis(image).rest_freq, velocity * 1e3 / LIGHT
     freq = rest * (1.0 - ratio) if convention == "radio" else rest / (1.0 + ratio)
-    return LIGHT / 1e3 * (1.0 - freq / source.row["freq"])
+    return LIGHT_KMS * (1.0 - freq / source.row["freq"])
 
 
 def sum_error(n_pix: NDArray[Any], noise: float, area: float) -> Floats:

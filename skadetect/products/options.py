@@ -98,7 +98,8 @@ def product_paths(
         Of `FITS_KINDS`, or "png".
     """
     stem = re.sub(r"(\.fits?|\.fts)?(\.gz|\.fz)?$", "", image_name.strip(), flags=re.IGNORECASE)
-    start = f"{re.sub(r'[^A-Za-z0-9.+-]+', '_', stem) or 'cube'}_{number:04d}"
+    plain = re.sub(r"[^A-Za-z0-9.+-]+", "_", stem).strip("_")
+    start = f"{plain or 'cube'}_{number:04d}"
     return {
         kind: Path(folder) / (f"{start}.png" if kind == "png" else f"{start}_{kind}.fits") for kind in kinds
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,8 @@ from skadetect.catalog.catalog import Catalog
 from skadetect.image import Image
 from skadetect.pixels import Corner
 from skadetect.products.options import ProductOptions
+from skadetect.spectral import LIGHT_KMS, SpectralAxis
 
-if TYPE_CHECKING:
-    from skadetect.spectral import SpectralAxis
-
-LIGHT_KMS = 299_792.458
 #: Blank sky around a galaxy to tell its noise from, as a share of its extent.
 SKY_SHARE = 0.25
 #: Voxels that galaxies may share a read of, unless one of them needs more.
