@@ -16,18 +16,18 @@ FLOORS = {
     "err_incl": "radian",
 }
 INTRODUCTION = """\
-{description}. It finds galaxies in spectral-line cubes of any
-telescope, and measures their line flux, HI diameter, line widths, position angle and inclination. `skadetect detect`
-uses it for cubes unless told otherwise."""
+{description}. It finds galaxies in spectral-line
+cubes of any telescope, and measures their line flux, HI diameter, line widths, position angle and
+inclination. `skadetect detect` uses it for cubes unless told otherwise."""
 LIMITS = """\
-- It learned from simulations only: discs that are lopsided, patchy, warped, holed, have arms, tails and companions, in
-  noise with continuum residuals, absorption and RFI ripples. Strongly interacting groups, Galactic HI, high-velocity
-  clouds and outflows are not among them.
+- It learned from simulations only: discs that are lopsided, patchy, warped, holed, have arms, tails and
+  companions, in noise with continuum residuals, absorption and RFI ripples. Strongly interacting groups,
+  Galactic HI, high-velocity clouds and outflows are not among them.
 - A galaxy and its companion within a diameter and similar velocity are one row.
-- `score` is the network's objectness, tuned to a threshold on SDC2-like cubes of natural density; it is no calibrated
-  probability.
+- `score` is the network's objectness, tuned to a threshold on SDC2-like cubes of natural density; it is no
+  calibrated probability.
 - Galaxies below {min_snr} times the noise (matched filter) were no targets.
-- Galaxies wider than about 20 pixels are sought on averaged pixels, each level half as fine as the one before.
+- Galaxies wider than about 16 pixels are sought on averaged pixels, each level half as fine as the last.
 - Inclination and position angle of galaxies smaller than the beam lean on what is usual; see their errors.
 - Lines wider than 85 channels were not in the training; channels are best between 6 and 20 km/s wide."""
 
@@ -73,9 +73,9 @@ def training(model: Model) -> str:
     columns = ("stage", "steps", "patches (voxels)", "galaxies", "seed", "learning rate", "banks, share")
     done = "\n".join(f"    {command}" for command in model.metadata["commands"])
     return (
-        f"{done}\n\n{table(columns, rows)}\n\nPatches are noise with galaxies from the banks pasted in, at any "
-        "place and signal to noise.\nA later stage starts from the averaged weights of the one before. All "
-        "options are in the file's header."
+        f"{done}\n\n{table(columns, rows)}\n\nPatches are noise with galaxies from the banks pasted in, at "
+        "any place and signal to noise.\nA later stage starts from the averaged weights of the one before. "
+        "All options are in the file's header."
     )
 
 
@@ -106,11 +106,11 @@ def errors(model: Model) -> str:
         for name, (factor, floor) in metadata["error_calibration"].items()
     ]
     return (
-        "An error of theory becomes sqrt((factor error)^2 + (floor value)^2), fitted on unflagged galaxies of the "
-        "validation\ncubes so that 68 % of the pulls (measured - true) / error are within one, at every signal to "
-        "noise; a bias counts as error.\n\n"
+        "An error of theory becomes sqrt((factor error)^2 + (floor value)^2), fitted on unflagged galaxies "
+        "of the validation\ncubes so that 68 % of the pulls (measured - true) / error are within one, at every "
+        "signal to noise; a bias counts as error.\n\n"
         + table(("error", "factor", "floor", "floor is a fraction of"), fitted)
-        + "\n\nHalf-width around zero that holds 68 % of the pulls after that (1 is right), with their median in "
-        "brackets; for the\nflux also the same of (measured - true) / true.\n\n"
+        + "\n\nHalf-width around zero that holds 68 % of the pulls after that (1 is right), with their "
+        "median in brackets; for the\nflux also the same of (measured - true) / true.\n\n"
         + pull_rows(metadata["pulls"])
     )

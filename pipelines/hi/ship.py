@@ -126,7 +126,7 @@ def residuals(found: dict[str, Catalog], cubes: Path) -> pd.DataFrame:
 
 
 def pull_table(pairs: pd.DataFrame, calibration: dict[str, tuple[float, float]]) -> list[dict[str, Any]]:
-    """Pulls of each group of cubes, overall and in bins of signal to noise, and relative errors of the flux."""
+    """Pulls of each group of cubes, overall and in bins of signal to noise; relative errors of the flux."""
     table = pulls(pairs, calibration)
     table["flux"] = pairs["flux_ratio"] - 1.0
     parts = [
