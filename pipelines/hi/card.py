@@ -107,8 +107,8 @@ def errors(model: Model) -> str:
     ]
     return (
         "An error of theory becomes sqrt((factor error)^2 + (floor value)^2), fitted on unflagged galaxies "
-        "of the validation\ncubes so that 68 % of the pulls (measured - true) / error are within one, at every "
-        "signal to noise; a bias counts as error.\n\n"
+        "of the\nvalidation cubes so that 68 % of the pulls (measured - true) / error are within one, at "
+        "every signal\nto noise; a bias counts as error.\n\n"
         + table(("error", "factor", "floor", "floor is a fraction of"), fitted)
         + "\n\nHalf-width around zero that holds 68 % of the pulls after that (1 is right), with their "
         "median in brackets; for the\nflux also the same of (measured - true) / true.\n\n"
