@@ -137,7 +137,8 @@ class Detector:
         if folder is not None and original.ndim == 2:
             raise InputError(f"{_described(original)}; products are made of the galaxies of a cube")
         run = _Run(image, original, *self._model_for(original))
-        view = match_sampling(original, run.model.normalization.fwhm_range)
+        normalization = run.model.normalization
+        view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
         parts, seconds = [], 0.0
         for level in range(count):

@@ -31,6 +31,8 @@ class Normalization:
         Whether `PixelBeam.features` follow as three constant features.
     fwhm_range : (low, high)
         Beam FWHM in pixels that the network was trained for; other images are resampled into it.
+    channel_range : (low, high) or None
+        Width of a channel in km/s that the network was trained for; None if it may be any.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Normalization:
     stretches: tuple[tuple[str, float, float], ...] = (("tanh", 4.0, 1.0), ("asinh", 2.0, 3.0))
     beam_planes: bool = True
     fwhm_range: tuple[float, float] = (2.2, 6.0)
+    channel_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for function, scale, divisor in self.stretches:
@@ -50,6 +53,8 @@ class Normalization:
                 raise ConfigError(f"stretch {function} by {scale} / {divisor}: expected two positive numbers")
         if not 0 < self.fwhm_range[0] < self.fwhm_range[1]:
             raise ConfigError(f"fwhm_range {self.fwhm_range}: expected 0 < low < high")
+        if self.channel_range is not None and not 0 < self.channel_range[0] < self.channel_range[1]:
+            raise ConfigError(f"channel_range {self.channel_range}: expected 0 < low < high, or none")
 
     @property
     def features(self) -> int:
@@ -99,11 +104,14 @@ class Normalization:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for a model's header."""
-        return {
+        plain: dict[str, Any] = {
             "stretches": [list(stretch) for stretch in self.stretches],
             "beam_planes": self.beam_planes,
             "fwhm_range": list(self.fwhm_range),
         }
+        if self.channel_range is not None:
+            plain["channel_range"] = list(self.channel_range)
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Normalization:
@@ -122,9 +130,10 @@ class Normalization:
         try:
             if "stretches" in values:
                 values["stretches"] = tuple((str(f), float(a), float(b)) for f, a, b in values["stretches"])
-            if "fwhm_range" in values:
-                low, high = values["fwhm_range"]
-                values["fwhm_range"] = (float(low), float(high))
+            for name in ("fwhm_range", "channel_range"):
+                if values.get(name) is not None:
+                    low, high = values[name]
+                    values[name] = (float(low), float(high))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"normalization {dict(data)}: {error}") from error
         return cls(**values)

@@ -1,5 +1,7 @@
 """Bring an image's beam to the sampling a network knows: means of fine pixels, interpolation of coarse.
 
+A cube's channels are brought to the width it knows first, by `resample_channels`.
+
 Every output pixel is a fixed function of the pixels of the file, whichever window it is read in. The result
 is an `Image` with its own WCS and beam; `Image.to_original` leads back to the file's pixels.
 """
@@ -21,35 +23,43 @@ from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
 from skadetect.errors import ConfigError
 from skadetect.image import Image
 from skadetect.pixels import Corner, PixelSource, read_padded
+from skadetect.resample_channels import match_channels
 
 # Width of a block mean in the FWHM measure: its standard deviation is 1/sqrt(12) of an output pixel.
 BLOCK_FWHM = FWHM_PER_SIGMA / math.sqrt(12.0)
 REACH = 2  # pixels on each side that cubic convolution looks at
 
 
-def match_sampling(image: Image, fwhm_range: tuple[float, float]) -> Image:
-    """The image itself if its beam is sampled within a range, else a view of it that is.
+def match_sampling(
+    image: Image, fwhm_range: tuple[float, float], channel_range: tuple[float, float] | None = None
+) -> Image:
+    """The image itself if its beam and channels are sampled within ranges, else a view of it that is.
 
     Parameters
     ----------
     image : Image
     fwhm_range : (low, high)
         Beam FWHM (geometric mean of the axes) in pixels that is wanted.
+    channel_range : (low, high), optional
+        Channel width in km/s that is wanted; any by default.
 
     Returns
     -------
     Image
         Of unit Jy per its own beam: block means widen the beam, and pixel values are raised accordingly.
-        `factor` is the side of its pixels in pixels of the file.
+        `factor` is the side of its pixels in pixels of the file, `factor_z` the width of its channels in
+        channels of the file.
 
     Raises
     ------
     ConfigError
-        If the range is not 0 < low < high.
+        If a range is not 0 < low < high.
     """
     low, high = fwhm_range
     if not 0 < low < high:
         raise ConfigError(f"fwhm_range {fwhm_range}: expected 0 < low < high")
+    if channel_range is not None:
+        image = match_channels(image, channel_range)
     fwhm, middle = image.pixel_beam.fwhm, math.sqrt(low * high)
     if fwhm > high:
         widths = {n: _block_beam(image.pixel_beam, n).fwhm for n in range(2, math.ceil(fwhm / low) + 2)}

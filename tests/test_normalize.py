@@ -46,8 +46,9 @@ def test_a_window_is_the_same_as_the_whole() -> None:
     np.testing.assert_array_equal(norm.apply(s[:, 3:20, 5:40], BEAM), norm.apply(s, BEAM)[:, 3:20, 5:40])
 
 
-def test_round_trip_through_json() -> None:
-    norm = Normalization((("asinh", 1.5, 2.0),), False, (2.0, 7.0))
+@pytest.mark.parametrize("channel_range", [None, (4.0, 12.0)])
+def test_round_trip_through_json(channel_range: tuple[float, float] | None) -> None:
+    norm = Normalization((("asinh", 1.5, 2.0),), False, (2.0, 7.0), channel_range)
     assert Normalization.from_dict(json.loads(json.dumps(norm.to_dict()))) == norm
 
 
