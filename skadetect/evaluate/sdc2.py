@@ -8,6 +8,7 @@ scored by the same rules with a band, a field centre and a beam of their own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ from skadetect.evaluate.sdc2_input import load_sdc2
 from skadetect.evaluate.sky_pairs import SizedSources
 
 Ints = NDArray[np.int64]
+
+logger = logging.getLogger(__name__)
 
 #: Frequencies in Hz strictly between which the challenge scores, its field centre (RA, Dec) in degrees and
 #: the FWHM of its beam in arcsec.
@@ -152,6 +155,8 @@ class PreparedSdc2Truth:
         field = field or Sdc2Field()
         columns, row = _columns(truth)
         inside = _usable(columns, field)
+        if len(row) and not inside.any():
+            logger.warning("no true source lies in the band; cubes other than the challenge's need band=None")
         columns, row = _take(columns, inside), row[inside]
         group = pd.factorize(columns.pop("id"))[0].astype(np.int64)
         size = convolved_size(columns["hi_size"], field.beam)

@@ -61,14 +61,16 @@ def test_equals_the_written_rules_where_rows_compete():
 
 
 @pytest.mark.parametrize("band", [(1.40e9, 1.419e9), (1.4195e9, 1.4215e9), (1.43e9, 1.45e9)])
-def test_nearby_and_approaching_galaxies(band):
+def test_nearby_and_approaching_galaxies(band, caplog):
     truth, sub = random_tables(8, n=12, band=band, spread=0.01)
     sub["central_freq"] = np.where(sub["central_freq"] == 1.2e9, band[0], sub["central_freq"])
     field = {"band": None, "centre": (180.01, -29.98), "beam": 30.0}
     result = score_sdc2(sub, truth, **field)
     assert result.n_match > 5
     same(result, slow_score(sub, truth, **field))
+    assert "in the band" not in caplog.text
     assert score_sdc2(sub, truth).n_match == 0  # none lies in the challenge's band
+    assert "no true source lies in the band" in caplog.text
 
 
 def test_a_perfect_submission_scores_its_length():
