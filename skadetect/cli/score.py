@@ -51,8 +51,8 @@ _ONLY = {"sdc1": ("freq", "train", "mode", "noise"), "sdc2": ("centre", "beam")}
 @click.option(
     "--everywhere",
     is_flag=True,
-    help="Score all sources, inside and outside the training area (sdc1) or 950 to 1150 MHz (sdc2): for cubes "
-    "other than the challenge's.",
+    help="Score all sources, inside and outside the training area (sdc1) or 950 to 1150 MHz (sdc2): for "
+    "cubes other than the challenge's.",
 )
 @click.option(
     "--mode",
