@@ -1,9 +1,10 @@
 """The quality bar of cubes: skadetect against a smooth-and-clip finder by the official SDC2 score.
 
 Each folder holds cube.fits, continuum.fits and truth.ecsv, as `skadetect simulate hi` writes them. The
-peer is tuned on the truth of each cube by itself: thresholds, linking, reliability, growth of the masks and
-one constant for each parameter. skadetect runs as shipped, nothing is tuned. Bright continuum is blanked
-for both at the same level. Folders whose names begin alike, up to "_", are also taken together.
+peer's thresholds, linking, reliability and growth of the masks are tuned on the truth for the best score,
+and so is one constant for each parameter: on each cube by itself, which on a few galaxies is very much in its
+favour, or alike for all cubes of a group, or not at all. skadetect runs as shipped, nothing is tuned. Bright
+continuum is blanked for both at the same level. A group is folders whose names begin alike, up to "_".
 
 Usage: hi_quality.py FOLDER... [--out benchmark-output/hi] [--model NAME|FILE] [--threshold T]
 Writes OUT/quality.json, completeness_GROUP.png, pulls_GROUP.png and the catalogues.
@@ -15,8 +16,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ SHORT = {"position": "pos", "central_freq": "freq", "hi_size": "size"}
 SNR_EDGES = np.array([3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0])
 FLUX_EDGES = np.array([5.0, 7.0, 10.0, 15.0, 30.0, 100.0, np.inf])
 LEAST_SNR = 7.0
+COLOURS = ("#2c5f9e", "#7ba3d0", "#b5c9e0", "#c2491d")
+#: Everything tuned on each cube; one setting for the cubes of a group; thresholds only, on each cube.
+PEERS = ("peer, cube", "peer, group", "peer, plain")
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 
 
@@ -100,22 +103,35 @@ class Result:
     details: dict[str, Any]
 
 
-def run_peer(case: Case, out: Path) -> Result:
-    """The tuned smooth-and-clip finder; what it finds is kept in OUT/NAME, because finding is slow."""
-    kept = out / case.name / "candidates.parquet"
-    begun = time.perf_counter()
-    if not kept.exists():
+def find_candidates(case: Case, out: Path) -> tuple[pd.DataFrame, float]:
+    """What the smooth-and-clip finder finds, and the seconds; kept in OUT/NAME, because it is slow."""
+    path, times = out / case.name / "candidates.parquet", out / case.name / "candidates.json"
+    if not times.exists():
+        begun = time.perf_counter()
         cube = np.squeeze(fits.getdata(case.cube)).astype(np.float32)
         continuum = np.squeeze(fits.getdata(case.folder / "continuum.fits"))
         cube[:, continuum > continuum_limit(case)] = np.nan
-        table = tune.candidates(cube, Frame.from_header(case.header, normalise(cube)))
-        table.to_parquet(kept)
-    finding = time.perf_counter() - begun
-    table = pd.read_parquet(kept)
-    best = tune.tune(table, case.truth)
-    rows = tune.to_sdc2(tune.select(table, best.selection), best.calibration)
-    rows.to_csv(out / case.name / "peer.txt", sep=" ", index=False)
-    return _result(rows, case, asdict(best) | {"seconds": finding})
+        tune.candidates(cube, Frame.from_header(case.header, normalise(cube))).to_parquet(path)
+        times.write_text(json.dumps(time.perf_counter() - begun))
+    return pd.read_parquet(path), json.loads(times.read_text())
+
+
+def run_peers(cases: list[Case], out: Path) -> dict[str, list[Result]]:
+    """The peer's results on the cubes of a group, tuned in the three ways of `PEERS`."""
+    found = [find_candidates(case, out) for case in cases]
+    pairs = [(table, case.truth) for (table, _), case in zip(found, cases, strict=True)]
+    tuned = {
+        PEERS[0]: [tune.tune([pair]) for pair in pairs],
+        PEERS[1]: [tune.tune(pairs)] * len(cases),
+        PEERS[2]: [tune.tune([pair], calibrated=False) for pair in pairs],
+    }
+    results: dict[str, list[Result]] = {}
+    for name, bests in tuned.items():
+        for case, (table, seconds), best in zip(cases, found, bests, strict=True):
+            rows = tune.to_sdc2(tune.select(table, best.selection), best.calibration)
+            rows.to_csv(out / case.name / f"{name.replace(' ', '_')}.txt", sep=" ", index=False)
+            results.setdefault(name, []).append(_result(rows, case, asdict(best) | {"seconds": seconds}))
+    return results
 
 
 def run_skadetect(case: Case, out: Path, options: argparse.Namespace) -> tuple[Result, Any]:
@@ -168,11 +184,11 @@ def pool(results: list[Result]) -> Result:
     return Result(Sdc2Score(**sums, attributes=attributes), [], details)
 
 
-def judge(own: Result, peer: Result) -> dict[str, float]:
-    """The figures that have bars, of one cube or several."""
+def judge(own: Result, peers: dict[str, Result]) -> dict[str, float]:
+    """The figures that have bars, of one cube or several; the ratio is to each of the peers."""
     score = own.score
-    return {
-        "ratio": score.score / peer.score.score if peer.score.score > 0 else math.inf,
+    ratios = {f"ratio to {name}": score.score / max(peer.score.score, 1e-9) for name, peer in peers.items()}
+    return ratios | {
         "purity": score.purity,
         "attribute": score.mean_attribute,
         "duplicates": score.n_duplicates / max(score.n_det, 1),
@@ -182,14 +198,14 @@ def judge(own: Result, peer: Result) -> dict[str, float]:
 
 def kept(name: str, value: float) -> bool:
     """Whether a figure keeps its bar."""
-    return value >= BARS[name] if name in ("ratio", "purity", "attribute") else abs(value) <= BARS[name]
+    bar = BARS[name.split()[0]]
+    return value >= bar if name.split()[0] in ("ratio", "purity", "attribute") else abs(value) <= bar
 
 
 def flux_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Flux bias in bins of the true signal to noise and above 7, for all galaxies and the asymmetric ones."""
-    asymmetric = pairs["true_asymmetric"].to_numpy(bool) if "true_asymmetric" in pairs else None
     edges = (FLUX_EDGES, np.array([LEAST_SNR, np.inf]))
-    return pd.concat([flux_bias(pairs, e, asymmetric=asymmetric) for e in edges], ignore_index=True)
+    return pd.concat([flux_bias(pairs, each) for each in edges], ignore_index=True)
 
 
 def plot_completeness(path: Path, cases: list[Case], results: dict[str, list[Result]]) -> None:
@@ -203,7 +219,7 @@ def plot_completeness(path: Path, cases: list[Case], results: dict[str, list[Res
     axes = figure.subplots()
     middle = np.sqrt(SNR_EDGES[1:] * SNR_EDGES[:-1])
     total = np.histogram(snr, SNR_EDGES)[0]
-    for (tool, runs), colour in zip(results.items(), ("#2c5f9e", "#c2491d")):
+    for (tool, runs), colour in zip(results.items(), COLOURS):
         found = np.concatenate(
             [np.isin(np.arange(len(case.table)), run.found) for case, run in zip(cases, runs, strict=True)]
         )
@@ -235,41 +251,38 @@ def print_bars(name: str, figures: dict[str, float]) -> None:
     """The figures of a group against their bars."""
     for key, value in figures.items():
         word = "kept" if kept(key, value) else "MISSED"
-        print(f"{name:10} {key:11} {value:7.3f}   bar {BARS[key]:g}: {word}")
+        print(f"{name:10} {key:20} {value:7.3f}   bar {BARS[key.split()[0]]:g}: {word}")
 
 
 def report_group(cases: list[Case], results: dict[str, list[Result]], catalogs: list[Any], out: Path) -> dict:
-    """Pooled figures of a group, printed and as JSON; its figures are drawn."""
+    """Figures of a group, printed and as JSON; its plots are drawn."""
     name = cases[0].group
     plot_completeness(out / f"completeness_{name}.png", cases, results)
-    if not catalogs:
-        return {}
     pooled = {tool: pool(runs) for tool, runs in results.items()}
-    figures = judge(pooled["skadetect"], pooled["smooth-and-clip"])
-    options = CubePullOptions()
-    pairs = pd.concat(
-        [
-            cube_residuals(catalog, case.table, replace(options, beam=case.truth.field.beam))
-            for case, catalog in zip(cases, catalogs, strict=True)
-        ],
-        ignore_index=True,
-    )
-    flux = flux_table(pairs)
-    pull = pulls(pairs)
+    rows = [(case.name, tool, runs[i]) for i, case in enumerate(cases) for tool, runs in results.items()]
+    print_results(rows + [(f"all {name}", tool, result) for tool, result in pooled.items()])
+    found = {"pooled": {tool: asdict(result) for tool, result in pooled.items()}}
+    if catalogs:
+        found["figures"] = judge(pooled["skadetect"], {peer: pooled[peer] for peer in PEERS})
+        print_bars(name, found["figures"])
+        found |= report_pairs(cases, catalogs, out)
+    return found | {"cubes": [(case, tool, asdict(result)) for case, tool, result in rows]}
+
+
+def report_pairs(cases: list[Case], catalogs: list[Any], out: Path) -> dict:
+    """Flux bias and pulls of a group, printed and as JSON; the pulls are drawn."""
+    name, each = cases[0].group, []
+    for case, catalog in zip(cases, catalogs, strict=True):
+        each.append(cube_residuals(catalog, case.table, CubePullOptions(beam=case.truth.field.beam)))
+    pairs = pd.concat(each, ignore_index=True)
+    flux, pull = flux_table(pairs), pulls(pairs)
     plot_pulls(out / f"pulls_{name}.png", pull, title=f"{name}: {len(pairs)} galaxies")
-    print_results([(name, tool, result) for tool, result in pooled.items()])
-    print_bars(name, figures)
     for _, row in flux[(flux["low"] == LEAST_SNR) & np.isinf(flux["high"])].iterrows():
-        print_bars(name, {"flux": row["median"] - 1.0})
+        print_bars(name, {f"flux {row['sample']}": row["median"] - 1.0})
     print(flux.round(3).to_string(index=False))
     widths = summarise(pull, np.array([0.0, np.inf]))
     print(widths.drop(columns=["low", "high"]).round(2).to_string(index=False))
-    return {
-        "figures": figures,
-        "flux": flux.to_dict("records"),
-        "pulls": widths.to_dict("records"),
-        "pooled": {tool: asdict(result) for tool, result in pooled.items()},
-    }
+    return {"flux": flux.to_dict("records"), "pulls": widths.to_dict("records")}
 
 
 def main() -> None:
@@ -282,37 +295,25 @@ def main() -> None:
     parser.add_argument("--model", default="hi", help="'none' runs the peer only")
     parser.add_argument("--threshold", type=float)
     options = parser.parse_args()
-    cases = [Case.load(folder) for folder in options.folders]
-    results: dict[str, list[Result]] = {"smooth-and-clip": []}
-    catalogs, rows = [], []
-    for case in cases:
+    groups: dict[str, list[Case]] = {}
+    for case in map(Case.load, options.folders):
         (options.out / case.name).mkdir(parents=True, exist_ok=True)
-        results["smooth-and-clip"].append(run_peer(case, options.out))
-        rows.append((case.name, "smooth-and-clip", results["smooth-and-clip"][-1]))
-        if options.model != "none":
+        groups.setdefault(case.group, []).append(case)
+    found = {}
+    for name, cases in groups.items():
+        results, catalogs = run_peers(cases, options.out), []
+        for case in cases if options.model != "none" else ():
             result, catalog = run_skadetect(case, options.out, options)
             results.setdefault("skadetect", []).append(result)
             catalogs.append(catalog)
-            rows.append((case.name, "skadetect", result))
-        print_results(rows[-len(results) :])
-    groups = {}
-    for name in dict.fromkeys(case.group for case in cases):
-        some = _picker([case.group == name for case in cases])
-        runs = {tool: some(values) for tool, values in results.items()}
-        groups[name] = report_group(some(cases), runs, some(catalogs), options.out)
-    text = {"cubes": [(name, tool, asdict(result)) for name, tool, result in rows], "groups": groups}
-    (options.out / "quality.json").write_text(json.dumps(text, indent=1, default=float))
+        found[name] = report_group(cases, results, catalogs, options.out)
+    (options.out / "quality.json").write_text(json.dumps(found, indent=1, default=float))
 
 
 def _result(rows: Any, case: Case, details: dict[str, Any]) -> Result:
     match = match_sdc2(rows, case.truth)
     found = np.unique(case.truth.row[match.truth[match.accepted]])
     return Result(score_sdc2_match(match), found.tolist(), details)
-
-
-def _picker(chosen: list[bool]) -> Callable[[list[Any]], list[Any]]:
-    """A function that picks some of a list's items; of an empty list none."""
-    return lambda values: [value for value, keep in zip(values, chosen) if keep]
 
 
 if __name__ == "__main__":

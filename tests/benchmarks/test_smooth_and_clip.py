@@ -164,10 +164,13 @@ def test_a_bright_disc_is_found_and_tuning_finds_it_worth_most():
         180.0,
     )
     truth = PreparedSdc2Truth.prepare(pd.DataFrame([row], columns=names))
-    best = tune.tune(table, truth)
+    best = tune.tune([(table, truth)])
     rows = tune.to_sdc2(tune.select(table, best.selection), best.calibration)
     assert best.score == pytest.approx(score_sdc2(rows, truth).score)
     assert best.score > 0.8
+    plain = tune.tune([(table, truth)], calibrated=False)
+    assert plain.calibration == tune.Calibration() and plain.score <= best.score
+    assert tune.tune([(table, truth)] * 2).score == pytest.approx(2 * best.score)
 
 
 def test_score_of_a_subset_is_the_official_one():

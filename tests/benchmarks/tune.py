@@ -59,7 +59,7 @@ class Calibration:
 
     flux: float = 1.0
     w20: float = 1.0
-    size: float = 1.2
+    size: float = 1.3
     least_size: float = 0.5
     angle: float = 60.0
     resolved: float = 1.0
@@ -86,6 +86,7 @@ class Tuned:
     score: float
 
 
+Found = tuple[pd.DataFrame, PreparedSdc2Truth]
 GRID = {
     "flux": np.arange(0.7, 1.31, 0.03),
     "w20": np.arange(0.6, 1.61, 0.04),
@@ -155,59 +156,76 @@ def calibrate(measured: dict[str, np.ndarray], calibration: Calibration) -> dict
     }
 
 
-def tune(table: pd.DataFrame, truth: PreparedSdc2Truth, *, rounds: int = 4, finalists: int = 12) -> Tuned:
-    """The selection and calibration of the highest official score.
+def tune(cubes: Sequence[Found], *, calibrated: bool = True, rounds: int = 4, finalists: int = 12) -> Tuned:
+    """The selection and calibration of the highest official score, summed over cubes.
 
     Each finder with each dilation is tuned by turns: thresholds on all their values, then the constants of
     the calibration one after another; the best of the first turn go on until nothing gains.
 
     Parameters
     ----------
-    table : DataFrame
-        From `candidates`.
-    truth : PreparedSdc2Truth
+    cubes : sequence of (DataFrame, PreparedSdc2Truth)
+        From `candidates`, and the truth, of each cube.
+    calibrated : bool
+        Whether the calibration is tuned, or left as it is by default.
     rounds : int
         Most turns.
     finalists : int
         How many finders and dilations take more than one turn.
     """
-    groups = dict(list(table.groupby(["finder", "dilation"])))
-    tuned = {key: _turn(rows, truth, Calibration()) for key, rows in groups.items()}
+    keys = sorted({key for table, _ in cubes for key in zip(table["finder"], table["dilation"])})
+    groups = {key: [(_rows(table, *key), truth) for table, truth in cubes] for key in keys}
+    tuned = {
+        key: _turn(some, Selection(*map(int, key)), Calibration(), calibrated) for key, some in groups.items()
+    }
     best = sorted(tuned, key=lambda key: tuned[key].score, reverse=True)[:finalists]
-    for key, _ in itertools.product(best, range(1, rounds)):
-        tuned[key] = _turn(groups[key], truth, tuned[key].calibration)
+    for key, _ in itertools.product(best if calibrated else [], range(1, rounds)):
+        tuned[key] = _turn(groups[key], tuned[key].selection, tuned[key].calibration, calibrated)
     return max(tuned.values(), key=lambda one: one.score)
 
 
-def _turn(rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration) -> Tuned:
+def _rows(table: pd.DataFrame, finder: int, dilation: int) -> pd.DataFrame:
+    return table[(table["finder"] == finder) & (table["dilation"] == dilation)]
+
+
+def _turn(cubes: Sequence[Found], start: Selection, calibration: Calibration, calibrated: bool) -> Tuned:
     """The best selection with a calibration, and then the best calibration of that selection."""
-    match = match_sdc2(to_sdc2(rows, calibration), truth)
-    choices = _choices(rows)
-    scores = [score_subset(match, index) for index, _ in choices]
-    index, selection = choices[int(np.argmax(scores))]
-    tried = _calibrated(rows[index], truth, calibration)
-    gained = score_subset(match_sdc2(to_sdc2(rows[index], tried), truth))
-    return max(
-        Tuned(selection, calibration, max(scores)),
-        Tuned(selection, tried, gained),
-        key=lambda one: one.score,
-    )
+    matches = [match_sdc2(to_sdc2(rows, calibration), truth) for rows, truth in cubes]
+    choices = _choices([rows for rows, _ in cubes], start)
+    scores = [sum(map(score_subset, matches, chosen)) for chosen, _ in choices]
+    chosen, selection = choices[int(np.argmax(scores))]
+    best = Tuned(selection, calibration, max(scores))
+    if not calibrated:
+        return best
+    some = [(rows[index], truth) for (rows, truth), index in zip(cubes, chosen, strict=True)]
+    tried = _calibrated(some, calibration)
+    gained = sum(score_subset(match_sdc2(to_sdc2(rows, tried), truth)) for rows, truth in some)
+    return Tuned(selection, tried, gained) if gained > best.score else best
 
 
-def _calibrated(rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration) -> Calibration:
+def _calibrated(cubes: Sequence[Found], calibration: Calibration) -> Calibration:
     """Constants that serve the matched rows best, if they match the same galaxies as before."""
-    match = match_sdc2(to_sdc2(rows, calibration), truth)
-    measured = {str(name): values.to_numpy() for name, values in rows[match.accepted].items()}
-    shares = match.shares[match.accepted]
-    real = {name: values[match.truth[match.accepted]] for name, values in truth.columns.items()}
+    pairs = [_pairs(rows, truth, calibration) for rows, truth in cubes]
+    measured, real = ({k: np.concatenate([p[i][k] for p in pairs]) for k in pairs[0][i]} for i in (0, 1))
+    shares, beam = np.concatenate([p[2] for p in pairs]), cubes[0][1].field.beam
     best, highest = calibration, -np.inf
     for name, value in ((name, value) for name, values in GRID.items() for value in values):
         tried = replace(best, **{name: value})
-        scores = attribute_scores(calibrate(measured, tried), real, truth.field.beam)
+        scores = attribute_scores(calibrate(measured, tried), real, beam)
         score = float((np.nansum(scores, axis=1) / shares).sum())
         if score > highest:
             best, highest = tried, score
     return best
+
+
+def _pairs(
+    rows: pd.DataFrame, truth: PreparedSdc2Truth, calibration: Calibration
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Measured and true columns of the matched rows, and how many rows share each one's galaxy."""
+    match = match_sdc2(to_sdc2(rows, calibration), truth)
+    measured = {str(name): values.to_numpy() for name, values in rows[match.accepted].items()}
+    real = {name: values[match.truth[match.accepted]] for name, values in truth.columns.items()}
+    return measured, real, match.shares[match.accepted]
 
 
 def score_subset(match: Sdc2Match, index: np.ndarray | slice = slice(None)) -> float:
@@ -228,14 +246,14 @@ def _promising(sources: Sources, beam_area: float) -> pd.DataFrame:
     return table[(table[list(sure)].max(axis=1) >= RELIABILITIES[1]) | (table["significance"] >= LOUD)]
 
 
-def _choices(rows: pd.DataFrame) -> list[tuple[np.ndarray, Selection]]:
-    """All selections of one finder's and dilation's rows, each set of rows once."""
-    found: dict[bytes, tuple[np.ndarray, Selection]] = {}
-    where = int(rows["finder"].iloc[0]), int(rows["dilation"].iloc[0])
-    loud = rows["significance"].to_numpy()
+def _choices(tables: Sequence[pd.DataFrame], start: Selection) -> list[tuple[list[np.ndarray], Selection]]:
+    """All selections of one finder's and dilation's rows in each cube, each set of rows once."""
+    found: dict[bytes, tuple[list[np.ndarray], Selection]] = {}
+    loud = [rows["significance"].to_numpy() for rows in tables]
     for kernel in KERNELS:
-        sure = rows[f"reliability_{kernel}"].to_numpy()
-        for values in itertools.product(RELIABILITIES, SIGNIFICANCES):
-            chosen = (sure >= values[0]) & (loud >= values[1])
-            found.setdefault(chosen.tobytes(), (chosen, Selection(*where, kernel, *map(float, values))))
+        sure = [rows[f"reliability_{kernel}"].to_numpy() for rows in tables]
+        for least, snr in itertools.product(RELIABILITIES, SIGNIFICANCES):
+            chosen = [(r >= least) & (s >= snr) for r, s in zip(sure, loud, strict=True)]
+            selection = replace(start, kernel=kernel, reliability=float(least), significance=float(snr))
+            found.setdefault(b" ".join(map(np.ndarray.tobytes, chosen)), (chosen, selection))
     return list(found.values())
