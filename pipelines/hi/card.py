@@ -88,7 +88,7 @@ def validation(model: Model) -> str:
             f"{model.threshold:.2f}",
         ),
         ("official SDC2 score", f"{values['score']:.1f}"),
-        ("detections, matches", f"{values['n_det']:.0f}, {values['n_match']:.0f}"),
+        ("detections, matches", f"{values['n_det']:.1f}, {values['n_match']:.1f}"),
         ("purity", f"{values['purity']:.3f}"),
         ("mean attribute score", f"{values['mean_attribute']:.3f}"),
     ]

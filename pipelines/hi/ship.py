@@ -1,7 +1,8 @@
 """Ship the model `hi`: threshold, calibrated errors, provenance and model card.
 
-The threshold is that of the best official score on the validation cubes of natural density; errors are
-calibrated on all validation cubes of make_cubes.py. Leaves a picture of the pulls beside the trained model.
+The threshold is that of the best official score at natural density on the validation cubes; a cube with more
+galaxies counts as if it had fewer. Errors are calibrated on all validation cubes of make_cubes.py. Leaves a
+picture of the pulls beside the trained model.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, match_sdc2
 from skadetect.evaluate.thresholds import score_curve
 from skadetect.nn.model import Model
 
-NATURAL = "sdc2"  # cubes by whose score the threshold is chosen
+NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
 LEAST_SCORE = 0.15
 LOWEST_PURITY = 0.94
 MERGE_LIMIT = -0.2
@@ -40,8 +41,8 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     stages = training_stages(model, trained)
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
     found = {folder.name: detect(model, folder) for folder in folders(cubes)}
-    natural = {name: catalog for name, catalog in found.items() if name.startswith(NATURAL)}
-    threshold, validation = best_threshold(natural, cubes)
+    scored = {name: catalog for name, catalog in found.items() if name.startswith((NATURAL, DENSE))}
+    threshold, validation = best_threshold(scored, cubes)
     print(f"threshold {threshold:.3f}:", validation)
     pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
     calibration = fit_calibration(pairs)
@@ -96,12 +97,20 @@ def field(catalog: Catalog) -> Sdc2Field:
 def best_threshold(found: dict[str, Catalog], cubes: Path) -> tuple[float, dict[str, Any]]:
     """The threshold of the highest score of all cubes together, and what is reached there."""
     grid = np.arange(LEAST_SCORE, 0.985, 0.005)
-    total = np.zeros((4, len(grid)))
+    total = np.zeros((4, len(grid)))  # score, detections, matches, sum of mean attributes
+    truths = {
+        name: PreparedSdc2Truth.prepare(cubes / name / "truth.txt", field(catalog))
+        for name, catalog in found.items()
+    }
+    natural = np.mean([len(truth.row) for name, truth in truths.items() if name.startswith(NATURAL)])
     for name, catalog in found.items():
-        truth = PreparedSdc2Truth.prepare(cubes / name / "truth.txt", field(catalog))
-        curve = score_curve(match_sdc2(catalog, truth), np.asarray(catalog["score"], np.float64))
+        curve = score_curve(match_sdc2(catalog, truths[name]), np.asarray(catalog["score"], np.float64))
+        # a cube with more galaxies has as many false detections as one of natural density
+        share = 1.0 if name.startswith(NATURAL) else float(natural / len(truths[name].row))
+        false, worth = curve.n_det - curve.n_match, curve.score + curve.n_det - curve.n_match
+        matches = share * curve.n_match
+        sums = np.stack([share * worth - false, matches + false, matches, curve.mean_attribute * matches])
         index = np.searchsorted(-curve.threshold, -grid, side="right") - 1
-        sums = np.stack([curve.score, curve.n_det, curve.n_match, curve.mean_attribute * curve.n_match])
         total[:, index >= 0] += sums[:, index[index >= 0]]
     purity = total[2] / np.maximum(total[1], 1)
     allowed = purity >= min(LOWEST_PURITY, purity.max())
