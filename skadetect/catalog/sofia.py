@@ -6,7 +6,6 @@ What is not measured here is NaN, or -1 where a whole number stands. `rel` is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from skadetect.spectral import LIGHT_KMS
 if TYPE_CHECKING:
     from skadetect.catalog.catalog import Catalog
 
+#: Rows that are written at a time.
+CHUNK = 16384
 #: Characters of a column; a name has twice as many.
 WIDTH = 14
 _FLUX, _SUM = "Jy/beam", "Jy*Hz"
@@ -67,12 +68,14 @@ def write(catalog: Catalog, path: Path) -> None:
         file.write(_HEADER.format(creator=about.get("creator", "skadetect"), date=about.get("date", "")))
         names, units = zip(*SOFIA_COLUMNS)
         for first, others in ((1, range(2, len(names) + 2)), ("name", names), ("-", units)):
-            file.write("#" + _line(first, map(str, others)) + "\n")
+            cells = [f"{text:>{WIDTH}}" for text in others]
+            file.write("".join([f"#{first:>{2 * WIDTH}}", *cells, "\n"]))
         file.write("\n")
-        writers = [_whole if name in _WHOLE else _number for name in names]
-        for name, *cells in zip(catalog["name"], *(columns[name] for name in names)):
-            quoted = f'"{name}"'
-            file.write(" " + _line(quoted, _texts(writers, cells)) + "\n")
+        for start in range(0, len(catalog), CHUNK):
+            rows = slice(start, start + CHUNK)
+            quoted = [" " + f'"{name}"'.rjust(2 * WIDTH) for name in catalog["name"][rows]]
+            texts = [_texts(columns[name][rows], whole=name in _WHOLE) for name in names]
+            file.writelines("".join(row) + "\n" for row in zip(quoted, *texts))
 
 
 def sofia_columns(catalog: Catalog) -> dict[str, NDArray[Any]]:
@@ -107,19 +110,13 @@ def sofia_columns(catalog: Catalog) -> dict[str, NDArray[Any]]:
     return unknown | {name: ours[name] for name in unknown if name in ours} | bounds | changed
 
 
-def _line(first: object, others: Iterable[str]) -> str:
-    return f"{first!s:>{2 * WIDTH}}" + "".join(f"{text:>{WIDTH}}" for text in others)
-
-
-def _texts(writers: Iterable[Callable[[float], str]], cells: Iterable[float]) -> Iterable[str]:
-    return (writer(float(cell)) for writer, cell in zip(writers, cells))
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def _number(value: float) -> str:
-    """Few digits, as SoFiA-2 has them: fixed between a thousandth and ten thousand."""
-    small = value == 0 or 1e-3 <= abs(value) < 1e4
-    return f"{value:.6f}" if small or np.isnan(value) else f"{value:.5e}"
+def _texts(values: NDArray[Any], *, whole: bool) -> list[str]:
+    """Cells of a column, with few digits as SoFiA-2 has them: fixed between a thousandth and ten thousand."""
+    if whole:
+        return [f"{value:{WIDTH}.0f}" for value in values.tolist()]
+    numbers = values.astype(np.float64)
+    fixed = (numbers == 0) | ((np.abs(numbers) >= 1e-3) & (np.abs(numbers) < 1e4)) | np.isnan(numbers)
+    return [
+        f"{value:{WIDTH}.6f}" if few else f"{value:{WIDTH}.5e}"
+        for value, few in zip(numbers.tolist(), fixed.tolist())
+    ]
