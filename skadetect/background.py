@@ -342,6 +342,9 @@ def _interpolate(
 ) -> None:
     """Bilinear values of a mesh at rows and columns given in cells."""
     last_y, last_x = mesh.shape[1] - 1, mesh.shape[2] - 1
+    left = np.minimum(columns.astype(np.int64), max(last_x - 1, 0))
+    right = np.minimum(left + 1, last_x)
+    share = columns - left
     for i in numba.prange(rows.size):
         y = min(int(rows[i]), max(last_y - 1, 0))
         fy = rows[i] - y
@@ -349,6 +352,4 @@ def _interpolate(
             lower, upper = mesh[planes[k], y], mesh[planes[k], min(y + 1, last_y)]
             line = (1.0 - fy) * lower + fy * upper
             for j in range(columns.size):
-                x = min(int(columns[j]), max(last_x - 1, 0))
-                fx = columns[j] - x
-                out[k, i, j] = (1.0 - fx) * line[x] + fx * line[min(x + 1, last_x)]
+                out[k, i, j] = (1.0 - share[j]) * line[left[j]] + share[j] * line[right[j]]
