@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from skadetect.image import open_image as open_image
     from skadetect.nn.model import Model as Model
     from skadetect.simulate import ContinuumOptions as ContinuumOptions
+    from skadetect.simulate import HiOptions as HiOptions
     from skadetect.simulate import simulate_continuum as simulate_continuum
+    from skadetect.simulate import simulate_hi as simulate_hi
     from skadetect.train.loop import train as train
 
 __version__ = "0.1.0"
@@ -44,6 +46,8 @@ _HOME = {
     "train": "train.loop",
     "simulate_continuum": "simulate",
     "ContinuumOptions": "simulate",
+    "simulate_hi": "simulate",
+    "HiOptions": "simulate",
     "score_sdc1": "evaluate",
     "score_sdc2": "evaluate",
     "SkadetectError": "errors",

@@ -1,7 +1,18 @@
 """Simulate fields with known sources: sky, telescope and artefacts."""
 
 from skadetect.simulate.continuum import Field, draw_field, simulate_continuum
+from skadetect.simulate.hi import simulate_hi
+from skadetect.simulate.hi_options import HiOptions
 from skadetect.simulate.options import ContinuumOptions, Instrument
 from skadetect.simulate.telescopes import random_telescope
 
-__all__ = ["ContinuumOptions", "Field", "Instrument", "draw_field", "random_telescope", "simulate_continuum"]
+__all__ = [
+    "ContinuumOptions",
+    "Field",
+    "HiOptions",
+    "Instrument",
+    "draw_field",
+    "random_telescope",
+    "simulate_continuum",
+    "simulate_hi",
+]

@@ -170,6 +170,10 @@ class ChannelNoise:
         scaled: Plane = unit * np.float32(self._level.channel[z])
         return scaled if self._telescope.noise_gradient == 0 else scaled * self._level.profile
 
+    def extra(self) -> Plane:
+        """Noise of a plane that is none of the channels, as strong as in the median channel, Jy/beam."""
+        return self._unit(self._telescope.shape[0] + 2) * np.float32(np.median(self._level.channel))
+
     def flagged(self, z: int) -> bool:
         """Whether channel `z` of the file suffers from interference."""
         return bool(self._level.factor[z] > _FLAGGED)

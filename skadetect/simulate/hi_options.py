@@ -87,7 +87,9 @@ class HiOptions:
     absorption_flux : float
         Continuum brightness above which there may be absorption, Jy/beam.
     flux_min : float or None
-        Faintest galaxy drawn, Jy Hz.
+        Faintest galaxy drawn, Jy Hz; None is 1.4 at SDC2 and about twice the noise nearby.
+    irregular : float
+        Share of galaxies with the irregularities of real ones; the others are symmetric discs.
     """
 
     shape: tuple[int, int, int] = (1024, 256, 256)
@@ -117,6 +119,7 @@ class HiOptions:
     absorption_rate: float = 0.01
     absorption_flux: float = 5e-3
     flux_min: float | None = None
+    irregular: float = 0.9
 
     def __post_init__(self) -> None:
         _check(self)
@@ -228,7 +231,7 @@ def _sdc2(_: HiOptions) -> dict[str, Any]:
         "noise_gradient": 0.0,
         "nan_circle": False,
         "hanning": False,
-        "flux_min": 0.5,
+        "flux_min": 1.4,
     }
 
 
@@ -237,6 +240,8 @@ def _nearby(options: HiOptions) -> dict[str, Any]:
     beam, sampling = _log_uniform(rng, 30.0, 80.0), _log_uniform(rng, 2.4, 5.0)
     elongation = 1.0 if rng.uniform() < 0.4 else _log_uniform(rng, 1.0, min(1.6, (sampling / 2.2) ** 2))
     width = _log_uniform(rng, 4.0, 20.0) * REST_FREQUENCY / LIGHT_SPEED / 1e3
+    # WALLABY's is 1.6 mJy/beam in 18.5 kHz; deep pointings reach less than half of that.
+    noise = 1.6e-3 * math.sqrt(18.5 / width) * _log_uniform(rng, 0.4, 1.6)
     return {
         "channel_width": width,
         "spectral_axis": "velocity" if rng.uniform() < 0.5 else "frequency",
@@ -244,12 +249,11 @@ def _nearby(options: HiOptions) -> dict[str, Any]:
         "beam_major": beam * math.sqrt(elongation),
         "beam_minor": beam / math.sqrt(elongation),
         "beam_pa": rng.uniform(-90, 90),
-        # WALLABY's is 1.6 mJy/beam in 18.5 kHz; deep pointings reach a quarter of that.
-        "noise_rms": 1.6e-3 * math.sqrt(18.5 / width) * _log_uniform(rng, 0.25, 1.2),
+        "noise_rms": noise,
         "noise_gradient": 0.0 if rng.uniform() < 0.5 else rng.uniform(0.0, 0.4),
         "nan_circle": bool(rng.uniform() < 0.3),
         "hanning": bool(rng.uniform() < 0.5),
-        "flux_min": 0.0,
+        "flux_min": 6 * noise * width * 1e3,
     }
 
 
@@ -285,6 +289,8 @@ def _check(options: HiOptions) -> None:
     _check_choice("setting", options.setting, tuple(_SETTINGS))
     _check_choice("spectral_axis", options.spectral_axis, (None, "frequency", "velocity"))
     _check_choice("noise_spectrum", options.noise_spectrum, ("beam", "natural"))
+    if not 0 <= options.irregular <= 1:
+        raise ConfigError(f"irregular = {options.irregular}: expected 0 to 1")
     if not -90 <= options.dec <= 90:
         raise ConfigError(f"dec = {options.dec}: expected -90 to 90")
     if options.noise_gradient is not None and not 0 <= options.noise_gradient <= 0.99:
