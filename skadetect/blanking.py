@@ -90,7 +90,8 @@ def blank(
     flagged = _flags(channels, image)
     remarks = []
     if flagged.any():
-        remarks.append(f"{np.count_nonzero(flagged)} of {flagged.size} channels left out")
+        words = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in _runs(flagged))
+        remarks.append(f"{np.count_nonzero(flagged)} of {flagged.size} channels left out: {words}")
     pixels = np.empty(0, np.int64)
     if continuum is not None:
         if not limit > 0:

@@ -14,25 +14,30 @@ from typing import Any
 from tqdm import tqdm
 
 from skadetect import __version__
-from skadetect.background import estimate_background
+from skadetect.background import Background, estimate_background
+from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.cube_build import build_cube_catalog
-from skadetect.detect_options import MODELS, DetectOptions
+from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import merge
 from skadetect.job import Job, detect_tiles, plan
 from skadetect.ledger import Ledger, file_identity
+from skadetect.memory import worker_bytes
 from skadetect.nn.model import Model, shipped_models
-from skadetect.pyramid import count_levels, level_view, merge_levels
+from skadetect.pyramid import count_levels, level_views, merge_levels
 from skadetect.resample import match_sampling
 from skadetect.tiling import TileGrid
 
 __all__ = ["DetectOptions", "Detector", "detect"]
 
 logger = logging.getLogger(__name__)
+
+#: Share of the memory that a view of a cube at a coarser level may take.
+HELD_SHARE = 0.15
 
 Part = tuple[Detections, Image]
 
@@ -136,14 +141,15 @@ class Detector:
         folder = products if products is not None else self.options.products
         if folder is not None and original.ndim == 2:
             raise InputError(f"{_described(original)}; products are made of the galaxies of a cube")
+        original = _without_flagged(original, self.options)
         run = _Run(image, original, *self._model_for(original))
         normalization = run.model.normalization
         view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
         parts, seconds = [], 0.0
-        for level in range(count):
-            rows, network = self._search(run, level_view(view, level), level, resume_folder)
-            parts.append((rows, level_view(view, level)))
+        for level, seen in enumerate(level_views(view, count, room=self._room())):
+            rows, network = self._search(run, seen, level, resume_folder)
+            parts.append((rows, seen))
             seconds += network
         parts = merge_levels(parts, run.model)
         meta = {
@@ -164,6 +170,11 @@ class Detector:
                 write_products(catalog, original, folder, progress=show)
         return catalog
 
+    def _room(self) -> float:
+        """Bytes for a view that is held in memory; none where each worker would have a copy."""
+        options = self.options
+        return HELD_SHARE * worker_bytes(options.max_memory, 1) if options.workers == 1 else 0.0
+
     def _search(
         self, run: _Run, view: Image, level: int, resume_folder: str | os.PathLike[str] | None
     ) -> tuple[Detections, float]:
@@ -171,8 +182,10 @@ class Detector:
         options, label = self.options, f" of level {level}" if level else ""
         with _bar(options.progress, f"background{label}") as show:
             background = estimate_background(view, progress=show)
+        view = _without_bad_channels(view, background)
         job = Job(view, background, run.model, self._threshold(run.model), options.device)
-        grid, ledger = plan(job, options), None
+        # Each view that is held is a quarter of the one before.
+        grid, ledger = plan(job, options, held=4 / 3 * self._room() if level else 0.0), None
         if resume_folder is not None:
             ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
@@ -213,6 +226,24 @@ def _described(image: Image) -> str:
     return f"{image.name} has {image.ndim} axes beside degenerate ones, shape {image.shape}"
 
 
+def _without_flagged(image: Image, options: DetectOptions) -> Image:
+    """The image without what the options leave out."""
+    return blank(
+        image,
+        continuum=options.continuum,
+        limit=parse_flux(options.continuum_limit),
+        channels=parse_channels(options.flag_channels),
+    )
+
+
+def _without_bad_channels(view: Image, background: Background) -> Image:
+    """A cube without the channels whose noise stands out of their neighbours'."""
+    channels = find_bad_channels(background) if view.ndim == 3 else ()
+    if channels:
+        logger.info("%s: channels left out for their noise: %s", view.name, channels)
+    return blank(view, channels=channels)
+
+
 def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
     """Where finished tiles are kept, if the image is a file that a later run can know again."""
     if not isinstance(run.source, (str, os.PathLike)):
@@ -226,6 +257,7 @@ def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
             "threshold": job.threshold,
             "tile": list(grid.tile_shape),
             "beam": [beam.bmaj, beam.bmin, beam.theta],
+            "repairs": list(job.image.repairs),
             "device": job.device,
             "version": __version__,
         },
