@@ -24,7 +24,7 @@ from skadetect.catalog.sdc2 import SDC2_COLUMNS
 from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Match, match_sdc2
 from skadetect.evaluate.sdc2_attributes import attribute_scores
 
-THRESHOLDS = (3.5, 3.75, 4.0, 4.25, 4.5, 5.0)
+THRESHOLDS = (3.5, 3.8, 4.2, 4.7)
 LINKERS = (
     LinkerOptions(),
     LinkerOptions(least=(5, 3, 3)),
