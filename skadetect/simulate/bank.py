@@ -41,6 +41,8 @@ class BankOptions:
         Largest diameter in pixels and width w20 in channels.
     log_masses : tuple of float
         Range of log10 HI masses (solar), which set the rotation.
+    averaged : bool
+        Pixels are block averages, as in the coarser levels of a large cube.
     """
 
     beam: PixelBeam
@@ -50,6 +52,7 @@ class BankOptions:
     largest: float = 22.0
     longest: float = 85.0
     log_masses: tuple[float, float] = (7.8, 10.7)
+    averaged: bool = False
 
     def __post_init__(self) -> None:
         if self.channel <= 0 or self.galaxies < 1 or self.largest <= LEAST_SIZE * self.beam.fwhm:
@@ -83,7 +86,8 @@ def random_setting(kind: str, rng: np.random.Generator, *, galaxies: int) -> Ban
         fwhm, channel = (math.exp(rng.uniform(math.log(a), math.log(b))) for a, b in ((low, high), (6, 20)))
         ratio = rng.uniform(1, 1.6 if kind == "telescope" else 1.3)
     beam = PixelBeam(fwhm * math.sqrt(ratio), fwhm / math.sqrt(ratio), rng.uniform(0, np.pi))
-    return BankOptions(beam, channel, galaxies, median_beams=5.0 if kind == "coarse" else 1.3)
+    coarse = kind == "coarse"
+    return BankOptions(beam, channel, galaxies, median_beams=5.0 if coarse else 1.3, averaged=coarse)
 
 
 def make_bank(path: str | os.PathLike[str], options: BankOptions, *, rng: np.random.Generator) -> None:
@@ -114,7 +118,7 @@ def make_bank(path: str | os.PathLike[str], options: BankOptions, *, rng: np.ran
     pixels: list[np.ndarray] = []
     while len(pixels) < options.galaxies:
         disc = draw_disc(options, rng)
-        cubelet = render(disc, options.beam, rng=rng, centre=_offset(rng))
+        cubelet = render(disc, options.beam, rng=rng, centre=_offset(rng), averaged=options.averaged)
         if cubelet.w20 > options.longest or max(cubelet.pixels.shape[1:]) > 3 * options.largest:
             continue
         flat, row = _entry(disc, cubelet, options.beam)
@@ -143,7 +147,7 @@ def draw_disc(options: BankOptions, rng: np.random.Generator) -> Disc:
         incl=math.acos(rng.random()),
         direction=rng.uniform(-np.pi, np.pi),
         v_flat=speed / options.channel,
-        dispersion=rng.uniform(7, 13) / options.channel,
+        dispersion=rng.uniform(7, 17) / options.channel,
         turnover=rng.uniform(0.1, 0.4),
         offset=rng.uniform(0.1, 0.5),
         spread=rng.uniform(0.28, 0.44),

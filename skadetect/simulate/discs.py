@@ -1,115 +1,31 @@
-"""One galaxy in HI as a cube sees it: a rotating disc, drawn as a cloud of points, with what real ones have.
-
-Surface densities are Gaussian rings (Martinsson et al. 2016, A&A 585, A99), rotation curves arctangents.
-Real discs are lopsided, patchy, warped, holed, have arms and companions: a network that learned from
-symmetric ones misjudges their fluxes.
-"""
+"""One galaxy in HI as a cube sees it: gas spread over pixels by the beam, over channels by its dispersion."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy.special import erf
 
 from skadetect._numba import JIT
 from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
+from skadetect.simulate.gas import Cloud, Disc, draw_cloud
+
+__all__ = ["Cubelet", "Disc", "line_width", "render"]
 
 Floats = NDArray[np.float64]
+Cube = NDArray[np.float32]
 
-# Outermost radius of the disc, in units of the radius at 1 Msun/pc^2.
-_EDGE = 2.2
-# Radius from which a warp turns the disc, and share of a cubelet's maximum below which it is cut off.
-_WARP_START, _CUT = 0.6, 1e-3
-_FEWEST, _MOST = 4000, 40000
-
-
-@dataclass(frozen=True)
-class Disc:
-    """A disc on a grid of pixels and channels, frequency ascending with z; radii are in units of R_HI.
-
-    Attributes
-    ----------
-    hi_size : float
-        Diameter 2 R_HI along the major axis where the face-on surface density is 1 Msun/pc^2, pixels.
-    incl : float
-        Inclination, radians, 0 face-on.
-    direction : float
-        Of the receding half of the major axis (at lower z), radians from +x towards +y.
-    v_flat, dispersion : float
-        Rotation in the disc's plane and velocity dispersion, channels.
-    turnover : float
-        Radius r_t of the rotation curve 2/pi v_flat arctan(r / r_t).
-    offset, spread : float
-        Radius and width of the surface density's ring exp(-(r - offset)^2 / 2 spread^2).
-    thickness : float
-        Height over diameter.
-    lopsided, lopsided_phase : float
-        Amplitude and azimuth of the density's first harmonic.
-    kinematic : float
-        Relative difference of the speeds on the receding and the approaching side.
-    arms, arm_phase, arm_pitch : float
-        Amplitude, azimuth and tightness of two logarithmic arms.
-    clumps : int
-        Number of clumps that hold half of the gas; 0 for smooth gas.
-    hole : float
-        Radius of a central hole.
-    warp_pa, warp_incl : float
-        Turn of the disc a unit of radius in its outskirts, radians.
-    companion : float
-        Share of the flux in a companion or tail.
-    """
-
-    hi_size: float
-    incl: float
-    direction: float
-    v_flat: float
-    dispersion: float
-    turnover: float = 0.2
-    offset: float = 0.3
-    spread: float = 0.36
-    thickness: float = 0.1
-    lopsided: float = 0.0
-    lopsided_phase: float = 0.0
-    kinematic: float = 0.0
-    arms: float = 0.0
-    arm_phase: float = 0.0
-    arm_pitch: float = 3.0
-    clumps: int = 0
-    hole: float = 0.0
-    warp_pa: float = 0.0
-    warp_incl: float = 0.0
-    companion: float = 0.0
-
-    def irregular(self, rng: np.random.Generator) -> Disc:
-        """The same disc with the irregularities of a galaxy drawn at random."""
-        changes: dict[str, Any] = {}
-        lopsided, kinematic, arms, clumps, hole, warp, companion = rng.random(7)
-        if lopsided < 0.65:
-            changes |= {"lopsided": abs(rng.normal(0, 0.35)), "lopsided_phase": rng.uniform(0, 2 * np.pi)}
-        if kinematic < 0.5:
-            changes["kinematic"] = rng.normal(0, 0.12)
-        if arms < 0.5:
-            changes |= {"arms": rng.uniform(0.2, 0.9), "arm_phase": rng.uniform(0, np.pi)}
-            changes["arm_pitch"] = rng.uniform(1.5, 5)
-        if clumps < 0.6:
-            changes["clumps"] = int(rng.integers(10, 200))
-        if hole < 0.25:
-            changes["hole"] = rng.uniform(0.1, 0.5)
-        if warp < 0.4:
-            changes |= {"warp_pa": rng.normal(0, 0.35), "warp_incl": rng.normal(0, 0.25)}
-        if companion < 0.1:
-            changes["companion"] = rng.uniform(0.03, 0.25)
-        return replace(self, **changes)
-
-    @property
-    def asymmetry(self) -> float:
-        """How far from symmetric: density, kinematics and companion added in quadrature."""
-        return math.sqrt(self.lopsided**2 + (2 * self.kinematic) ** 2 + (3 * self.companion) ** 2)
+# Share of a cubelet's maximum below which it is cut; where the beam (FWHM) and the dispersion (sigma) end.
+_CUT, _BEAM_END, _DISPERSION_END = 1e-3, 1.75, 4.0
+# Places within a pixel, a side, that the beam is tabulated for; samples a side of a pixel's mean.
+_PHASES, _SAMPLES = 8, 6
+# Points of gas a resolution element, and their least and largest number.
+_POINTS, _FEWEST, _MOST = 6.0, 2000, 200_000
 
 
 @dataclass(frozen=True)
@@ -126,7 +42,7 @@ class Cubelet:
         Widths of the noiseless line at 20 and 50 % of its peak, channels.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: Cube
     centre: tuple[float, float, float]
     w20: float
     w50: float
@@ -139,6 +55,7 @@ def render(
     rng: np.random.Generator,
     centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
     points: int = 0,
+    averaged: bool = False,
 ) -> Cubelet:
     """Draw a galaxy.
 
@@ -149,29 +66,36 @@ def render(
     beam : PixelBeam
         What it is seen through.
     rng : numpy.random.Generator
-        Places of the points.
+        Source of what is irregular.
     centre : tuple of float
         Offset (z, y, x) of the galaxy from the centre of a voxel, -0.5 to 0.5.
     points : int
-        How many; 0 for as many as the galaxy has voxels for.
+        How many stand for its gas; 0 for as many as it has resolution elements for.
+    averaged : bool
+        Pixels are means over their area, as in a block-averaged image; else samples at their centres.
 
     Returns
     -------
     Cubelet
-        Cut to where it exceeds a thousandth of its maximum.
+        Cut to where it exceeds a thousandth of its maximum. Channels are means over their width.
     """
-    voxels = disc.hi_size**2 * max(disc.v_flat * math.sin(disc.incl), 3 * disc.dispersion, 1.0)
-    z, y, x = _cloud(disc, points or int(np.clip(6 * voxels, _FEWEST, _MOST)), rng)
-    depth = math.ceil(float(np.percentile(np.abs(z), 99.9)) + 1)
-    widest = max(float(np.abs(y).max()), float(np.abs(x).max()))
-    side = math.ceil(min(widest, 1.6 * disc.hi_size) + 1.6 * beam.bmaj + 1)
-    pixels = np.zeros((2 * depth + 1, 2 * side + 1, 2 * side + 1), np.float32)
-    _deposit(z + centre[0] + depth, y + centre[1] + side, x + centre[2] + side, pixels)
-    pixels = _through_beam(pixels, beam)
-    pixels /= pixels.sum()
+    gas = draw_cloud(disc, points or _enough(disc, beam), rng)
+    kernel = _beam_table(beam, averaged)
+    fine = max(1, math.ceil(2.5 / disc.dispersion))  # steps a channel: the dispersion spans a few
+    rise = _DISPERSION_END * disc.dispersion
+    half = [math.ceil(float(np.abs(axis).max())) + 1 for axis in (gas.z, gas.y, gas.x)]
+    half[0] += math.ceil(rise)
+    half[1], half[2] = (half[1] + kernel.shape[2] // 2, half[2] + kernel.shape[3] // 2)
+    depth, height, width = (2 * n + 1 for n in half)
+    steps = np.zeros((fine * depth, height, width), np.float32)
+    place = _places(gas, (centre[0] + half[0], centre[1] + half[1], centre[2] + half[2]), fine, rng)
+    _stamp(*place, gas.weight.astype(np.float32), kernel, steps)
+    pixels = np.zeros((depth, height, width), np.float32)
+    _disperse(steps, _dispersion_table(disc.dispersion, fine), pixels)
     spectrum = pixels.sum(axis=(1, 2), dtype=np.float64)
+    pixels /= np.float32(spectrum.sum())
     kept = _extent(pixels > _CUT * pixels.max())
-    middle = [at + half - part.start for at, half, part in zip(centre, (depth, side, side), kept)]
+    middle = [at + n - part.start for at, n, part in zip(centre, half, kept)]
     return Cubelet(
         np.ascontiguousarray(pixels[kept]),
         (middle[0], middle[1], middle[2]),
@@ -193,95 +117,86 @@ def line_width(spectrum: Floats, level: float) -> float:
     return float(high - low)
 
 
-def _cloud(disc: Disc, n: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Channel, row and column of n points of gas relative to the centre."""
-    radius, azimuth = _gas(disc, n, rng)
-    outer = np.maximum(radius - _WARP_START, 0.0)
-    incl, direction = disc.incl + disc.warp_incl * outer, disc.direction + disc.warp_pa * outer
-    speed = disc.v_flat * (2 / np.pi) * np.arctan(radius / disc.turnover)
-    speed *= 1.0 + disc.kinematic * np.cos(azimuth)
-    height = 0.5 * disc.thickness * rng.standard_normal(n)
-    along = radius * np.cos(azimuth)
-    across = radius * np.sin(azimuth) * np.cos(incl) + height * np.sin(incl)
-    z = disc.dispersion * rng.standard_normal(n) - speed * np.cos(azimuth) * np.sin(incl)
-    scale = 0.5 * disc.hi_size
-    x = scale * (along * np.cos(direction) - across * np.sin(direction))
-    y = scale * (along * np.sin(direction) + across * np.cos(direction))
-    return _with_companion(disc, (z, y, x), rng) if disc.companion > 0 else (z, y, x)
+def _enough(disc: Disc, beam: PixelBeam) -> int:
+    """Points that fill the resolution elements of a galaxy."""
+    elements = (1.0 + (disc.hi_size / beam.fwhm) ** 2) * (
+        1.0 + disc.v_flat * math.sin(disc.incl) / disc.dispersion
+    )
+    return int(np.clip(_POINTS * elements, _FEWEST, _MOST))
 
 
-def _gas(disc: Disc, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Radius and azimuth of n points in the plane of the disc; azimuth 0 is the receding side."""
-    grid = np.linspace(0.0, _EDGE, 600)
-    ring = grid * np.exp(-((grid - disc.offset) ** 2) / (2 * disc.spread**2))
-    if disc.hole > 0:
-        ring *= 1.0 - np.exp(-((grid / disc.hole) ** 4))
-    inside = np.cumsum(ring)
-    radius = np.interp(rng.random(n) * inside[-1], inside, grid)
-    azimuth = rng.uniform(0, 2 * np.pi, n)
-    weight = 1.0 + disc.lopsided * np.minimum(radius, 1.5) * np.cos(azimuth - disc.lopsided_phase)
-    if disc.arms > 0:
-        wind = 2 * disc.arm_pitch * np.log(radius + 0.15)
-        weight *= 1.0 + disc.arms * np.cos(2 * (azimuth - disc.arm_phase) - wind)
-    weight = np.maximum(weight, 0.02)
-    # rejection, and the accepted points drawn from until there are n
-    accepted = np.flatnonzero(rng.random(n) * weight.max() < weight)
-    chosen = accepted[rng.integers(0, len(accepted), n)]
-    radius = radius[chosen] * (1.0 + 0.02 * rng.standard_normal(n))
-    azimuth = azimuth[chosen] + 0.05 * rng.standard_normal(n)
-    return _clumped(disc.clumps, radius, azimuth, rng) if disc.clumps else (radius, azimuth)
-
-
-def _clumped(count: int, radius: Floats, azimuth: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """The same gas with half of the points gathered in clumps of exponentially distributed masses."""
-    n = len(radius)
-    seeds, mass, size = rng.integers(0, n, count), rng.exponential(1.0, count), rng.uniform(0.05, 0.15, count)
-    clump = rng.choice(count, n, p=mass / mass.sum())
-    y = (radius * np.sin(azimuth))[seeds][clump] + size[clump] * rng.standard_normal(n)
-    x = (radius * np.cos(azimuth))[seeds][clump] + size[clump] * rng.standard_normal(n)
-    free = rng.random(n) < 0.5
-    return np.where(free, radius, np.hypot(x, y)), np.where(free, azimuth, np.arctan2(y, x))
-
-
-def _with_companion(
-    disc: Disc, cloud: tuple[Floats, Floats, Floats], rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats]:
-    """The cloud with some of its points moved to a companion, or strung along a tail towards it."""
-    z, y, x = cloud
-    n = len(z)
-    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.8) * 0.5 * disc.hi_size
-    size = rng.uniform(0.1, 0.35) * 0.5 * disc.hi_size
-    shift = rng.uniform(-1, 1) * (0.8 * disc.v_flat * math.sin(disc.incl) + disc.dispersion)
-    along = rng.random(n) ** 0.3 if rng.random() < 0.5 else np.ones(n)
-    moved = rng.random(n) < disc.companion
-    z = np.where(moved, shift * along + 1.2 * disc.dispersion * rng.standard_normal(n), z)
-    y = np.where(moved, distance * along * math.sin(angle) + size * rng.standard_normal(n), y)
-    x = np.where(moved, distance * along * math.cos(angle) + size * rng.standard_normal(n), x)
-    return z, y, x
+def _places(
+    gas: Cloud, origin: tuple[float, float, float], fine: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Steps of channels, phases of rows and columns: rounded up or down at random, so that means are kept."""
+    places = []
+    for axis, start, parts in zip((gas.z, gas.y, gas.x), origin, (fine, _PHASES, _PHASES)):
+        # the middle of a step is where a whole number lies for an odd and for an even count of them
+        at = (axis + (start + 0.5)) * parts - 0.5
+        places.append(np.floor(at + rng.random(len(axis))).astype(np.int32))
+    return places[0], places[1], places[2]
 
 
 @numba.njit(**JIT)
-def _deposit(z: Floats, y: Floats, x: Floats, pixels: NDArray[np.float32]) -> None:
-    """Count points in voxels."""
-    depth, height, width = pixels.shape
-    for k in range(z.size):
-        channel, row, column = int(np.floor(z[k] + 0.5)), int(np.floor(y[k] + 0.5)), int(np.floor(x[k] + 0.5))
-        if 0 <= channel < depth and 0 <= row < height and 0 <= column < width:
-            pixels[channel, row, column] += np.float32(1)
+def _stamp(
+    step: NDArray[np.int32],
+    row: NDArray[np.int32],
+    column: NDArray[np.int32],
+    weight: Cube,
+    kernel: Cube,
+    steps: Cube,
+) -> None:
+    """Add the beam, at each point's phase in its pixel, to the point's step."""
+    phases, _, ky, kx = kernel.shape
+    for k in range(step.size):
+        y, x = row[k] // phases, column[k] // phases
+        stamp = kernel[row[k] - phases * y, column[k] - phases * x]
+        plane = steps[step[k]]
+        for i in range(ky):
+            for j in range(kx):
+                plane[y + i - ky // 2, x + j - kx // 2] += weight[k] * stamp[i, j]
 
 
-def _through_beam(pixels: NDArray[np.float32], beam: PixelBeam) -> NDArray[np.float32]:
-    """Channel maps convolved with the beam, which keeps their sums."""
-    pad = math.ceil(2 * beam.bmaj)
-    height, width = (fft.next_fast_len(n + pad, True) for n in pixels.shape[1:])
-    ky, kx = fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None, :]
-    along = kx * np.cos(beam.theta) + ky * np.sin(beam.theta)
-    across = ky * np.cos(beam.theta) - kx * np.sin(beam.theta)
-    squared = (beam.bmaj * along) ** 2 + (beam.bmin * across) ** 2
-    transfer = np.exp(-2 * (np.pi / FWHM_PER_SIGMA) ** 2 * squared).astype(np.float32)
-    seen = fft.irfft2(fft.rfft2(pixels, (height, width)) * transfer, (height, width))
-    inside = seen[:, : pixels.shape[1], : pixels.shape[2]]
-    return np.asarray(np.maximum(inside, 0), np.float32)
+@numba.njit(**JIT)
+def _disperse(steps: Cube, table: Cube, pixels: Cube) -> None:
+    """Spread each step over the channels by a table (step within its channel, channel)."""
+    fine, reach = table.shape[0], table.shape[1] // 2
+    source, target = steps.reshape((steps.shape[0], -1)), pixels.reshape((pixels.shape[0], -1))
+    for step in range(source.shape[0]):
+        values = source[step]
+        if not np.any(values):
+            continue
+        channel, phase = step // fine, step % fine
+        for other in range(max(channel - reach, 0), min(channel + reach + 1, target.shape[0])):
+            factor, sums = table[phase, other - channel + reach], target[other]
+            for k in range(values.size):
+                sums[k] += factor * values[k]
+
+
+@lru_cache(maxsize=8)
+def _beam_table(beam: PixelBeam, averaged: bool) -> Cube:
+    """The beam on pixels, of sum 1, for a point in each part of the middle one: (phase y, phase x, y, x)."""
+    reach = math.ceil(_BEAM_END * beam.bmaj + 0.5)
+    pixel = np.arange(-reach, reach + 1)
+    phase = (np.arange(_PHASES) + 0.5) / _PHASES - 0.5
+    within = (np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5 if averaged else np.zeros(1)
+    distance = pixel[None, :, None] - phase[:, None, None] + within
+    y, x = distance[:, None, :, None, :, None], distance[None, :, None, :, None, :]
+    cos, sin = math.cos(beam.theta), math.sin(beam.theta)
+    along, across = (x * cos + y * sin) / beam.bmaj, (y * cos - x * sin) / beam.bmin
+    kernel = np.exp(-0.5 * FWHM_PER_SIGMA**2 * (along**2 + across**2)).sum(axis=(-2, -1))
+    table: Cube = (kernel / kernel.sum(axis=(2, 3), keepdims=True)).astype(np.float32)
+    return table
+
+
+def _dispersion_table(dispersion: float, fine: int) -> Cube:
+    """Share of a channel in a Gaussian line from the middle of each of a channel's steps: (step, channel)."""
+    reach = math.ceil(_DISPERSION_END * dispersion) + 1
+    edge = np.arange(-reach, reach + 2) - 0.5
+    phase = (np.arange(fine) + 0.5) / fine - 0.5
+    below = 0.5 * erf((edge - phase[:, None]) / (math.sqrt(2.0) * dispersion))
+    share: Cube = np.diff(below, axis=1).astype(np.float32)
+    return share
 
 
 def _extent(mask: NDArray[np.bool_]) -> tuple[slice, ...]:

@@ -16,7 +16,7 @@ from astropy import units as u
 from astropy.cosmology import FlatLambdaCDM
 from numpy.typing import NDArray
 
-from skadetect.simulate.discs import Disc
+from skadetect.simulate.gas import Disc
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +41,8 @@ class PopulationOptions:
         log10 of the HI diameter in kpc is slope * log10 mass + constant, with a Gaussian scatter.
     speed, speed_slope, speed_scatter : float
         Rotation at 10^9.5 solar masses (km/s), exponent of the mass, scatter in dex.
+    dispersion : tuple of float
+        Range of the velocity dispersion, km/s; it stands for all that widens lines of face-on galaxies.
     """
 
     log_mass: float = 9.94
@@ -51,8 +53,9 @@ class PopulationOptions:
     size_constant: float = -2.966
     size_scatter: float = 0.134
     speed: float = 185.0
-    speed_slope: float = 0.26
-    speed_scatter: float = 0.13
+    speed_slope: float = 0.22
+    speed_scatter: float = 0.15
+    dispersion: tuple[float, float] = (9.0, 18.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Galaxies:
     v_flat, dispersion : array (n,)
         Rotation and velocity dispersion in the rest frame, km/s.
     turnover, offset, spread, thickness : array (n,)
-        Of the disc, see `skadetect.simulate.discs.Disc`.
+        Of the disc, see `skadetect.simulate.gas.Disc`.
     """
 
     freq: Floats
@@ -242,7 +245,7 @@ def _galaxies(
         incl=np.degrees(np.arccos(rng.random(n))),
         pa=rng.uniform(0.0, 360.0, n),
         v_flat=options.speed * 10.0 ** (options.speed_slope * (log_mass - 9.5) + scatter),
-        dispersion=rng.uniform(8.0, 12.0, n),
+        dispersion=rng.uniform(*options.dispersion, n),
         turnover=rng.uniform(0.12, 0.35, n),
         offset=rng.uniform(0.15, 0.5, n),
         spread=rng.uniform(0.3, 0.42, n),
