@@ -18,6 +18,7 @@ AXIS_UNITS = {
     "ARCSEC": "arcsec", "ASEC": "arcsec", "ARCMIN": "arcmin",
     "HZ": "Hz", "HERTZ": "Hz", "KHZ": "kHz", "MHZ": "MHz", "GHZ": "GHz",
     "M/S": "m/s", "KM/S": "km/s", "MS-1": "m/s", "KMS-1": "km/s", "M": "m", "": "",
+    "M/SEC": "m/s", "KM/SEC": "km/s", "METER/SEC": "m/s", "KMS": "km/s", "CM": "cm", "MM": "mm",
 }  # fmt: skip
 PREFIXES = {"": "", "M": "m", "MILLI": "m", "U": "u", "MICRO": "u", "MU": "u", "N": "n", "NANO": "n"}
 PREFIX = r"(?P<prefix>|M|MILLI|U|MICRO|MU|N|NANO)(?:JY|JANSKYS?)(?:/|PER)?"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,19 +18,39 @@ from radio_beam import Beam
 from skadetect.beams import PixelBeam
 from skadetect.errors import InputError
 from skadetect.fits_source import open_fits
-from skadetect.header_repair import find_beam, repair_header
-from skadetect.image_axes import celestial_wcs, find_axes, reference_frequency
-from skadetect.pixels import ArrayPixels, AxisOrder, Corner, FitsPixels, PixelSource, read_padded
+from skadetect.header_repair import repair_header
+from skadetect.image_axes import Axes, celestial_wcs, find_axes, reference_frequency
+from skadetect.image_beam import (
+    BeamLike,
+    SkyBeam,
+    beam_table,
+    given_beam,
+    header_beam,
+    missing_beam,
+    noise_beam,
+    pixel_beam,
+    pixel_scale,
+)
+from skadetect.image_units import JY_PER_BEAM, conversion
+from skadetect.pixels import (
+    ArrayPixels,
+    AxisOrder,
+    ChannelScaledPixels,
+    Corner,
+    FitsPixels,
+    PixelSource,
+    read_padded,
+)
 from skadetect.spectral import SpectralAxis
 from skadetect.spectral_header import read_spectral_axis
+
+__all__ = ["JY_PER_BEAM", "BeamLike", "Image", "Source", "open_image"]
 
 logger = logging.getLogger(__name__)
 
 Source: TypeAlias = (
     str | os.PathLike[str] | tuple[NDArray[Any], fits.Header] | fits.PrimaryHDU | fits.ImageHDU
 )
-BeamLike: TypeAlias = Beam | tuple[float, float, float] | float
-JY_PER_BEAM = u.Jy / u.beam
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,8 @@ class Image:
     wcs : astropy.wcs.WCS
         Celestial, two axes, (x, y) = (longitude, latitude).
     beam : radio_beam.Beam
-        Restoring beam on the sky.
+        Restoring beam on the sky; of a cube with a beam for each channel that of median area, which all
+        channels are scaled to.
     pixel_beam : PixelBeam
         The same in pixels.
     pixel_scale : float
@@ -112,6 +132,17 @@ class Image:
         return out
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """An image whose beam is not yet known."""
+
+    header: fits.Header
+    pixels: FitsPixels | ArrayPixels
+    axes: Axes
+    wcs: WCS
+    name: str
+
+
 def open_image(source: Source, *, beam: BeamLike | None = None, hdu: int | str | None = None) -> Image:
     """Open a radio image; its header is read and repaired, its pixels are read later, by windows.
 
@@ -121,7 +152,8 @@ def open_image(source: Source, *, beam: BeamLike | None = None, hdu: int | str |
         A FITS file (.fits, .fits.gz), an array in FITS order (the last axis is NAXIS1) with its header, or an
         image HDU. Values of an array or HDU are taken as they are: BSCALE and BZERO are not applied to them.
     beam : radio_beam.Beam, (bmaj, bmin, pa) or float, optional
-        Restoring beam, FWHM in arcsec and degrees east of north; it overrides the header.
+        Restoring beam, FWHM in arcsec and degrees east of north; it overrides the header. Without either,
+        that of a cube is estimated from its noise.
     hdu : int or str, optional
         Which HDU of a file; the first that holds an image by default.
 
@@ -139,25 +171,29 @@ def open_image(source: Source, *, beam: BeamLike | None = None, hdu: int | str |
     axes, axis_repairs = find_axes(mended, pixels.array_shape, name=name)
     pixels = replace(pixels, order=axes.order)
     wcs = celestial_wcs(mended, axes, shape=pixels.shape[1:], name=name)
-    sky_beam, beam_repairs = _sky_beam(beam, mended, wcs, name=name)
-    spectral: SpectralAxis | None = None
-    spectral_repairs: tuple[str, ...] = ()
-    if axes.ndim == 3:
-        spectral, spectral_repairs = read_spectral_axis(mended, axes, n=pixels.shape[0], name=name)
-    frequency = float(spectral.freq[0]) if spectral is not None else reference_frequency(mended, axes)
-    unit, scale, unit_repairs = _conversion(mended, sky_beam, wcs, frequency=frequency, name=name)
+    spectral, spectral_repairs = _spectral(mended, axes, n=pixels.shape[0], name=name)
+    frequency = reference_frequency(mended, axes) if spectral is None else float(spectral.freq[0])
+    sky = _beam_of(source, beam, _Opened(mended, pixels, axes, wcs, name))
+    converted = conversion(
+        mended,
+        sky.beam,
+        pixel_degrees=pixel_scale(wcs),
+        frequency=frequency if spectral is None else spectral.freq,
+        name=name,
+    )
+    gains = sky.gains if sky.gains is not None and converted.per_beam else 1.0
     image = Image(
-        pixels=replace(pixels, scale=scale),
+        pixels=_scaled(pixels, converted.scale * gains),
         ndim=axes.ndim,
         wcs=wcs,
-        beam=sky_beam,
-        pixel_beam=_pixel_beam(sky_beam, wcs),
-        pixel_scale=_pixel_scale(wcs) * 3600,
-        unit=unit,
+        beam=sky.beam,
+        pixel_beam=pixel_beam(sky.beam, wcs),
+        pixel_scale=pixel_scale(wcs) * 3600,
+        unit=converted.unit,
         frequency=frequency,
         name=name,
         header=mended,
-        repairs=repairs + axis_repairs + spectral_repairs + beam_repairs + unit_repairs,
+        repairs=repairs + axis_repairs + spectral_repairs + sky.repairs + converted.repairs,
         spectral=spectral,
     )
     for repair in image.repairs:
@@ -180,62 +216,33 @@ def _open_source(source: Source, hdu: int | str | None) -> tuple[fits.Header, Fi
     return header, ArrayPixels(array, order), str(header.get("OBJECT", "")).strip() or "array"
 
 
-def _sky_beam(
-    given: BeamLike | None, header: fits.Header, wcs: WCS, *, name: str
-) -> tuple[Beam, tuple[str, ...]]:
-    """The beam asked for, or the header's."""
-    if isinstance(given, Beam):
-        return given, ()
-    repairs: tuple[str, ...] = ()
+def _spectral(
+    header: fits.Header, axes: Axes, *, n: int, name: str
+) -> tuple[SpectralAxis | None, tuple[str, ...]]:
+    """Spectral axis of a cube, and remarks; None of an image."""
+    if axes.ndim == 2:
+        return None, ()
+    return read_spectral_axis(header, axes, n=n, name=name)
+
+
+def _beam_of(source: Source, given: BeamLike | None, image: _Opened) -> SkyBeam:
+    """The beam asked for, that of a table in the file, the header's, or of a cube what its noise tells."""
     if given is not None:
-        axes = (given, given, 0.0) if isinstance(given, (int, float)) else tuple(given)
-        bmaj, bmin, pa = axes[0] / 3600, axes[1] / 3600, axes[2]
-    else:
-        found, repairs = find_beam(header, pixel_scale=_pixel_scale(wcs))
-        if found is None:
-            raise InputError(
-                f"{name}: no restoring beam (BMAJ = {header.get('BMAJ', 'absent')}, none in HISTORY): "
-                "give beam=(bmaj, bmin, pa) in arcsec and degrees"
-            )
-        bmaj, bmin, pa = found
-    if not (math.isfinite(bmaj) and bmaj >= bmin > 0):
-        raise InputError(f"{name}: beam of {bmaj * 3600} x {bmin * 3600} arcsec; expected bmaj >= bmin > 0")
-    return Beam(major=bmaj * u.deg, minor=bmin * u.deg, pa=pa * u.deg), repairs
+        return given_beam(given, name=image.name)
+    if image.axes.ndim == 3 and isinstance(source, (str, os.PathLike)):
+        found = beam_table(Path(source), channels=image.pixels.shape[0])
+        if found is not None:
+            return found
+    found = header_beam(image.header, image.wcs, name=image.name)
+    if found is None and image.axes.ndim == 3:
+        found = noise_beam(image.header, image.wcs, image.pixels)
+    if found is None:
+        raise missing_beam(image.header, name=image.name)
+    return found
 
 
-def _conversion(
-    header: fits.Header, beam: Beam, wcs: WCS, *, frequency: float | None, name: str
-) -> tuple[u.UnitBase, float, tuple[str, ...]]:
-    """Unit of the pixels as read, the file's unit in it, and a remark where that is a conversion."""
-    text = str(header["BUNIT"]).strip()
-    pixel = (_pixel_scale(wcs) * u.deg) ** 2
-    if text == "K" or text == "mK":
-        if frequency is None:
-            return u.K, 1.0 if text == "K" else 1e-3, (f"BUNIT = {text!r} without a frequency: left in K",)
-        scale = (1 * u.Unit(text)).to_value(u.Jy, u.brightness_temperature(frequency * u.Hz, beam.sr))
-    elif text == "MJy/sr":
-        scale = (1 * u.MJy / u.sr * beam.sr).to_value(u.Jy)
-    elif text.endswith("Jy/pixel"):
-        scale = (1 * u.Unit(text.removesuffix("/pixel")) / pixel * beam.sr).to_value(u.Jy)
-    elif text.endswith("Jy/beam"):
-        factor, _, unit = text.rpartition(" ")
-        scale = float(factor or 1) * (1 * u.Unit(unit.removesuffix("/beam"))).to_value(u.Jy)
-    else:
-        raise InputError(f"{name}: BUNIT = {text!r}; expected Jy/beam, Jy/pixel, MJy/sr or K")
-    repairs = () if text == "Jy/beam" else (f"{text} converted to Jy/beam: times {scale:.6g}",)
-    return JY_PER_BEAM, float(scale), repairs
-
-
-def _pixel_beam(beam: Beam, wcs: WCS) -> PixelBeam:
-    """A sky beam on the pixel grid at the reference point, where imagers define it."""
-    return PixelBeam.from_sky(
-        beam.major.to_value(u.deg),
-        beam.minor.to_value(u.deg),
-        beam.pa.to_value(u.rad),
-        pixel_matrix=wcs.pixel_scale_matrix,
-    )
-
-
-def _pixel_scale(wcs: WCS) -> float:
-    """Pixel side, degrees: square root of the pixel's solid angle at the reference point."""
-    return math.sqrt(abs(float(np.linalg.det(wcs.pixel_scale_matrix))))
+def _scaled(pixels: FitsPixels | ArrayPixels, scale: float | NDArray[np.float64]) -> PixelSource:
+    """Pixels times one number, or times one for each channel."""
+    if np.ndim(scale) == 0:
+        return replace(pixels, scale=float(scale))
+    return ChannelScaledPixels(pixels, np.asarray(scale, np.float64))

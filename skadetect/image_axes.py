@@ -59,7 +59,7 @@ def find_axes(header: Header, array_shape: tuple[int, ...], *, name: str) -> tup
         If there are no two celestial axes, or a long axis that is neither celestial nor spectral nor Stokes.
     """
     naxis = len(array_shape)
-    types = {i: str(header.get(f"CTYPE{i}", "")) for i in range(1, max(naxis, _wcs_axes(header)) + 1)}
+    types = {i: _axis_type(header, i) for i in range(1, max(naxis, _wcs_axes(header)) + 1)}
     longitude = _first(types, LONGITUDE, naxis)
     latitude = _first(types, LATITUDE, naxis)
     spectral = _first(types, SPECTRAL, len(types))
@@ -77,6 +77,8 @@ def find_axes(header: Header, array_shape: tuple[int, ...], *, name: str) -> tup
             raise InputError(f"{name}: axis {i} ({kind}) has {length[i]} planes; expected 1")
         repairs.append(f"the Stokes axis has {length[i]} planes: the first is taken")
     depth = naxis - spectral if cube and spectral is not None else None
+    for i in (longitude, latitude, *([spectral] if cube and spectral is not None else [])):
+        repairs += _absent_cards(header, i)
     order = AxisOrder((depth, naxis - latitude, naxis - longitude))
     return Axes(longitude, latitude, spectral, 3 if cube else 2, order), tuple(repairs)
 
@@ -107,7 +109,7 @@ def celestial_wcs(header: Header, axes: Axes, *, shape: tuple[int, int], name: s
 def reference_frequency(header: Header, axes: Axes) -> float | None:
     """Frequency of the first plane, Hz; of a velocity axis its rest frequency; None if there is none."""
     i = axes.spectral
-    if i is not None and str(header[f"CTYPE{i}"]).startswith("FREQ"):
+    if i is not None and _axis_type(header, i).startswith("FREQ"):
         unit = FREQUENCY_UNITS.get(str(header.get(f"CUNIT{i}", "")).strip())
         if unit is not None:
             step = float(header.get(f"CDELT{i}", header.get(f"CD{i}_{i}", 0.0)))
@@ -118,6 +120,24 @@ def reference_frequency(header: Header, axes: Axes) -> float | None:
         if isinstance(value, (int, float)) and value > 0:
             return float(value)
     return None
+
+
+def _axis_type(header: Header, i: int) -> str:
+    """CTYPE of an axis; one without that counts in a unit of frequency is FREQ."""
+    given = str(header.get(f"CTYPE{i}", "")).strip()
+    if not given and str(header.get(f"CUNIT{i}", "")).strip() in ("Hz", "kHz", "MHz", "GHz"):
+        return "FREQ"
+    return given
+
+
+def _absent_cards(header: Header, i: int) -> list[str]:
+    """Remarks on what a header should have for an axis and has not; then FITS has a default."""
+    lacks = [f"CTYPE{i}"] if not str(header.get(f"CTYPE{i}", "")).strip() else []
+    lacks += [key for key in (f"CRPIX{i}", f"CRVAL{i}") if key not in header]
+    if f"CDELT{i}" not in header and not any(re.match(rf"(CD|PC){i}_", key) for key in header):
+        lacks.append(f"CDELT{i}")
+    defaults = {"CRPIX": "0", "CRVAL": "0", "CDELT": "1", "CTYPE": "FREQ by its unit"}
+    return [f"{key} is absent: {defaults[key[:5]]} assumed" for key in lacks]
 
 
 def _first(types: dict[int, str], pattern: re.Pattern[str], last: int) -> int | None:

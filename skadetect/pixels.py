@@ -121,6 +121,25 @@ class FitsPixels:
         self.__dict__.update(state)
 
 
+@dataclass(frozen=True, eq=False)
+class ChannelScaledPixels:
+    """Pixels of a source, each channel times its own number of `gains` (z,)."""
+
+    source: PixelSource
+    gains: NDArray[np.float64]
+
+    @property
+    def shape(self) -> Corner:
+        """(z, y, x)."""
+        return self.source.shape
+
+    def read(self, lo: Corner, hi: Corner) -> Pixels:
+        """Pixels lo <= index < hi, inside the array."""
+        out = self.source.read(lo, hi)
+        out *= self.gains[lo[0] : hi[0], np.newaxis, np.newaxis].astype(np.float32)
+        return out
+
+
 def read_padded(source: PixelSource, lo: Corner, hi: Corner) -> Pixels:
     """Pixels lo <= index < hi of a source; what lies outside it is NaN."""
     inner_lo = tuple(min(max(a, 0), n) for a, n in zip(lo, source.shape, strict=True))

@@ -5,7 +5,9 @@ What the axis counts is told by CTYPE. Standard types (FITS paper III) are taken
 are regular in another quantity, such as VOPT-F2W. Types of AIPS, GIPSY and Miriad end in a frame (-LSR, -HEL,
 -OBS) and follow the AIPS convention: VELO-HEL is regular in velocity, optical unless VELREF is above 256;
 FELO-HEL is regular in frequency, written as the optical velocity that frequency stands for, whose step holds
-at the reference pixel. A VELO-HEL of GIPSY has no VELREF and is thus optical, as WSRT's were.
+at the reference pixel. A VELO-HEL of GIPSY has no VELREF and is thus optical, as WSRT's were. FREQ-OHEL and
+its kin are GIPSY's: frequencies at the telescope, moved here to the frame in which the reference channel has
+the optical (O) or radio (R) velocity DRVAL.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from skadetect.spectral import HI_FREQUENCY, LIGHT_KMS, SpectralAxis
 WHOLE_KEYS = ("SPECSYS", "SSYSOBS", "VELREF", "RESTWAV")
 REST_KEYS = ("RESTFRQ", "RESTFREQ", "FREQ0", "LINEFREQ")
 FRAMES = {
-    "LSR": "LSRK", "LSRK": "LSRK", "LSRD": "LSRD", "HEL": "BARYCENT", "BARY": "BARYCENT", "BAR": "BARYCENT",
-    "OBS": "TOPOCENT", "TOPO": "TOPOCENT", "GEO": "GEOCENTR", "GAL": "GALACTOC",
+    "LSRD": "LSRD", "LSR": "LSRK", "HEL": "BARYCENT", "BAR": "BARYCENT",
+    "OBS": "TOPOCENT", "TOP": "TOPOCENT", "GEO": "GEOCENTR", "GAL": "GALACTOC",
 }  # fmt: skip
 SPEEDS = ("VELO", "FELO", "VRAD", "VOPT")
 FINEST_KMS = 0.05  # steps below this many m/s without a unit are km/s
@@ -124,16 +126,32 @@ def _cards(header: Header, number: int, rest: float) -> tuple[Header, tuple[str,
         if re.fullmatch(rf"P[VS]{number}_\d+", card.keyword):
             out[card.keyword.replace(f"{number}_", "1_", 1)] = card.value
     out["RESTFRQ"] = rest
-    kind, frame, kind_repairs = _standard_type(str(header[f"CTYPE{number}"]))
+    kind, frame, kind_repairs = _standard_type(str(header.get(f"CTYPE{number}", "")) or "FREQ")
     out["CTYPE1"] = kind
     if frame and not str(out.get("SPECSYS", "")).strip():
         out["SPECSYS"] = frame
     unit, unit_repairs = _unit(header, number, kind, out)
     out["CUNIT1"] = unit
+    gipsy = re.fullmatch(r"FREQ-([OR])(HEL|LSR)", str(header.get(f"CTYPE{number}", "")).strip())
+    if gipsy and f"DRVAL{number}" in header:
+        out, kind_repairs = _moved_frame(out, header, number, radio=gipsy[1] == "R")
+        out["SPECSYS"] = FRAMES[gipsy[2]]
     if kind == "ZOPT":
         out["CTYPE1"], out["CUNIT1"] = "VOPT", "km/s"
         out["CRVAL1"], out["CDELT1"] = out["CRVAL1"] * LIGHT_KMS, out["CDELT1"] * LIGHT_KMS
     return out, kind_repairs + unit_repairs
+
+
+def _moved_frame(axis: Header, header: Header, number: int, *, radio: bool) -> tuple[Header, tuple[str, ...]]:
+    """Frequencies at the telescope as those in the frame of the reference channel's velocity."""
+    given = str(header.get(f"DUNIT{number}", "m/s")).strip().lower()
+    beta = float(header[f"DRVAL{number}"]) * (1.0 if given == "km/s" else 1e-3) / LIGHT_KMS
+    factor = u.Unit(axis["CUNIT1"] or "Hz").to(u.Hz)
+    seen = axis["RESTFRQ"] * (1 - beta if radio else 1 / (1 + beta))
+    axis["CDELT1"] = axis["CDELT1"] * seen / axis["CRVAL1"]
+    axis["CRVAL1"] = seen / factor
+    kind = header[f"CTYPE{number}"]
+    return axis, (f"CTYPE{number} = {kind!r}: frequencies moved to the frame of DRVAL{number}",)
 
 
 def _matrix_element(header: Header, number: int) -> float | None:
@@ -153,7 +171,7 @@ def _standard_type(given: str) -> tuple[str, str, tuple[str, ...]]:
     kind = head[:4]
     if re.fullmatch(r"[FWVA]2[FWVA]|LOG|TAB", tail):
         return f"{kind}-{tail}", "", ()
-    frame = next((FRAMES[key] for key in sorted(FRAMES, key=len, reverse=True) if tail.startswith(key)), "")
+    frame = next((FRAMES[key] for key in FRAMES if tail.startswith(key)), "")
     if kind in ("VELO", "FELO") and frame:
         # AIPS: wcslib reads VELREF with an ending that it knows.
         ending = {"LSRK": "-LSR", "LSRD": "-LSR", "BARYCENT": "-HEL"}.get(frame, "-OBS")

@@ -22,7 +22,7 @@ def sky_header(nx: int = 16, ny: int = 12, *, pixel: float = PIXEL, **cards: obj
     header.update({key: value for key, value in cards.items() if value is not None})
     for key, value in cards.items():
         if value is None:
-            del header[key]
+            header.remove(key, ignore_missing=True)
     return header
 
 
