@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect.beams import PixelBeam
-from skadetect.simulate.discs import Cubelet, Disc, render
+from skadetect.simulate.discs import Cubelet, Disc, line_width, render
 from skadetect.simulate.hi_observe import NoiseLevel
 from skadetect.simulate.hi_options import HiOptions, HiTelescope
 
@@ -67,7 +67,7 @@ class Measured:
     Parameters
     ----------
     w20, w50 : float
-        Widths of the noiseless line, channels.
+        Widths of the noiseless line, after Hanning smoothing if the cube has it, channels.
     snr : float
         Signal to noise of the voxels inside of the cube, by the filter that matches them.
     peak : float
@@ -170,7 +170,11 @@ class Sky:
             ratio = pixels / rms[:, None, None]
             power = float(np.sum(ratio**2, dtype=np.float64))
             snr, peak = math.sqrt(power / max(self._telescope.beam.area / 2, 1.0)), float(ratio.max())
-        return Measured(cubelet.w20, cubelet.w50, snr, peak, galaxy.disc.asymmetry)
+        widths = cubelet.w20, cubelet.w50
+        if self._telescope.hanning:
+            spectrum = rendered.pixels.sum(axis=(1, 2), dtype=np.float64)
+            widths = line_width(spectrum, 0.2), line_width(spectrum, 0.5)
+        return Measured(*widths, snr, peak, galaxy.disc.asymmetry)
 
 
 def reach(disc: Disc, beam: PixelBeam) -> tuple[float, float, float]:
