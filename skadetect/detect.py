@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from skadetect import __version__
-from skadetect.background import Background, estimate_background
+from skadetect.background import Background, BackgroundOptions, estimate_background
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
@@ -36,6 +36,8 @@ __all__ = ["DetectOptions", "Detector", "detect"]
 
 logger = logging.getLogger(__name__)
 
+#: Pixels of a cell of a channel that are looked at: there are many channels, and a median over neighbours.
+CUBE_SAMPLES = 2048
 #: Share of the memory that a view of a cube at a coarser level may take.
 HELD_SHARE = 0.15
 
@@ -181,7 +183,8 @@ class Detector:
         """Merged detections in one view of an image, and the network's seconds."""
         options, label = self.options, f" of level {level}" if level else ""
         with _bar(options.progress, f"background{label}") as show:
-            background = estimate_background(view, progress=show)
+            settings = BackgroundOptions(samples=CUBE_SAMPLES) if view.ndim == 3 else None
+            background = estimate_background(view, settings, progress=show)
         view = _without_bad_channels(view, background)
         job = Job(view, background, run.model, self._threshold(run.model), options.device)
         # Each view that is held is a quarter of the one before.

@@ -43,13 +43,14 @@ class Job:
     device: str
 
 
-def plan(job: Job, options: DetectOptions) -> TileGrid:
-    """The tiles of a job: those asked for, or the best that the memory allows."""
+def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
+    """The tiles of a job: those asked for, or the best that the memory allows beside the bytes held."""
     model, side = job.model, options.tile
     if side:
         shape: Corner = (1 if model.head.ndim == 2 else side, side, side)
     else:
-        shape = choose_tile_shape(options.max_memory, options.workers, model, job.image.shape)
+        memory, workers = options.max_memory, options.workers
+        shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held)
     return TileGrid.cover(job.image.shape, shape, halo=model.halo, step=model.stride)
 
 

@@ -57,8 +57,8 @@ def parse_memory(text: str) -> int:
         ) from error
 
 
-def choose_tile_shape(max_memory: str, workers: int, model: Model, image_shape: Corner) -> Corner:
-    """Extents of the tiles that keep a run within its memory and read the least beside what they own.
+def worker_bytes(max_memory: str, workers: int) -> float:
+    """Bytes that a worker has beside the libraries; negative if the limit is too small for those.
 
     Parameters
     ----------
@@ -66,10 +66,28 @@ def choose_tile_shape(max_memory: str, workers: int, model: Model, image_shape: 
         Limit for all processes together.
     workers : int
         Worker processes; above 1 the main process comes on top.
+    """
+    processes = workers + 1 if workers > 1 else 1
+    return (parse_memory(max_memory) - processes * PROCESS_BYTES) / workers
+
+
+def choose_tile_shape(
+    max_memory: str, workers: int, model: Model, image_shape: Corner, *, held: float = 0.0
+) -> Corner:
+    """Extents of the tiles that keep a run within its memory and read the least beside what they own.
+
+    Parameters
+    ----------
+    max_memory : str
+        Limit for all processes together.
+    workers : int
+        Worker processes.
     model : Model
         Its halo and layers set what a tile takes.
     image_shape : (z, y, x)
         Of the image; nothing is read beyond it.
+    held : float
+        Bytes that each worker holds besides.
 
     Returns
     -------
@@ -81,15 +99,14 @@ def choose_tile_shape(max_memory: str, workers: int, model: Model, image_shape: 
     ConfigError
         If the limit is too small for any tile.
     """
-    processes = workers + 1 if workers > 1 else 1
-    share = (parse_memory(max_memory) - processes * PROCESS_BYTES) / workers
+    share = worker_bytes(max_memory, workers) - held
     axes = [_splits(*axis) for axis in zip(image_shape, model.halo, model.stride, strict=True)]
     sides, reads, totals = (np.meshgrid(*parts, indexing="ij") for parts in zip(*axes, strict=True))
     needed = _bytes(np.prod(reads, axis=0), model)
     overhead = np.prod(totals, axis=0) / np.prod(image_shape, dtype=np.float64)
     fits = needed <= min(share, MOST_BYTES)
     if not fits.any():
-        least = processes * PROCESS_BYTES + workers * float(needed.min())
+        least = parse_memory(max_memory) + workers * (float(needed.min()) - share)
         raise ConfigError(
             f"max_memory {max_memory} is too little for {workers} workers, "
             f"expected at least {math.ceil(least / 1e8) / 10:.1f}GB"

@@ -168,32 +168,62 @@ def _features(
 ) -> None:
     """Stretches of rows of signal to noise, then the constants."""
     for i in numba.prange(s.shape[0]):
+        line, row = out[i], np.empty(s.shape[1], np.float32)
         for k in range(kinds.size):
-            gain, divide = scales[k, 0], scales[k, 1]
             if kinds[k] == 0:
-                for j in range(s.shape[1]):
-                    out[i, j, k] = _tanh(s[i, j] * gain) * divide
+                _tanh(s[i], scales[k, 0], row)
             elif kinds[k] == 1:
-                for j in range(s.shape[1]):
-                    out[i, j, k] = _asinh(s[i, j] * gain) * divide
+                _asinh(s[i], scales[k, 0], row)
             else:
-                for j in range(s.shape[1]):
-                    out[i, j, k] = s[i, j] * gain * divide
+                row[:] = s[i] * scales[k, 0]
+            for j in range(s.shape[1]):
+                line[j, k] = row[j] * scales[k, 1]
         for k in range(constants.size):
             for j in range(s.shape[1]):
-                out[i, j, kinds.size + k] = constants[k]
+                line[j, kinds.size + k] = constants[k]
 
 
-# Through exp and log, to 2e-7 of the value or of 1: a few nanoseconds, a fifth of what libm takes.
-@numba.njit(inline="always", **JIT)
-def _tanh(value: Any) -> Any:
-    """Hyperbolic tangent of a float32; at 10 it is 1 in single precision."""
-    e = math.exp(np.float32(2) * min(max(value, np.float32(-10)), np.float32(10)))
-    return (e - np.float32(1)) / (e + np.float32(1))
+# Whole rows by arithmetic alone, which the compiler turns into vectors: 3e-7 of the value or of 1, and a
+# nanosecond or two each, where libm takes thirty.
+@numba.njit(**JIT)
+def _tanh(s: Any, gain: Any, out: Any) -> None:
+    """Hyperbolic tangent of float32: the ratio of polynomials of Eigen; beyond 7.9 it is 1 to rounding."""
+    for j in range(s.size):
+        x = min(max(s[j] * gain, np.float32(-7.9)), np.float32(7.9))
+        x2 = x * x
+        p = np.float32(-2.76076847742355e-16) * x2 + np.float32(2.00018790482477e-13)
+        p = p * x2 + np.float32(-8.60467152213735e-11)
+        p = p * x2 + np.float32(5.12229709037114e-08)
+        p = p * x2 + np.float32(1.48572235717979e-05)
+        p = p * x2 + np.float32(6.37261928875436e-04)
+        p = p * x2 + np.float32(4.89352455891786e-03)
+        q = np.float32(1.19825839466702e-06) * x2 + np.float32(1.18534705686654e-04)
+        q = q * x2 + np.float32(2.26843463243900e-03)
+        q = q * x2 + np.float32(4.89352518554385e-03)
+        out[j] = x * p / q
 
 
-@numba.njit(inline="always", **JIT)
-def _asinh(value: Any) -> Any:
-    """Inverse hyperbolic sine of a float32."""
-    size = min(abs(value), np.float32(1e18))
-    return math.copysign(math.log(size + math.sqrt(size * size + np.float32(1))), value)
+@numba.njit(**JIT)
+def _asinh(s: Any, gain: Any, out: Any) -> None:
+    """Inverse hyperbolic sine of float32: the logarithm by exponent and the polynomial of Cephes' logf."""
+    mantissa = np.empty(s.size, np.float32)
+    bits = mantissa.view(np.int32)
+    for j in range(s.size):
+        size = min(abs(s[j] * gain), np.float32(1e18))
+        mantissa[j] = size + math.sqrt(size * size + np.float32(1))
+    for j in range(s.size):  # into 2^exponent times a number from sqrt(1/2) to sqrt(2)
+        exponent = (bits[j] - np.int32(0x3F3504F3)) >> np.int32(23)
+        out[j] = np.float32(exponent)
+        bits[j] -= exponent << np.int32(23)
+    for j in range(s.size):
+        x = mantissa[j] - np.float32(1)
+        y = np.float32(7.0376836292e-2) * x + np.float32(-1.1514610310e-1)
+        y = y * x + np.float32(1.1676998740e-1)
+        y = y * x + np.float32(-1.2420140846e-1)
+        y = y * x + np.float32(1.4249322787e-1)
+        y = y * x + np.float32(-1.6668057665e-1)
+        y = y * x + np.float32(2.0000714765e-1)
+        y = y * x + np.float32(-2.4999993993e-1)
+        y = y * x + np.float32(3.3333331174e-1)
+        y = y * x * x * x - np.float32(0.5) * x * x + np.float32(-2.12194440e-4) * out[j]
+        out[j] = math.copysign(x + y + np.float32(0.693359375) * out[j], s[j])
