@@ -1,4 +1,4 @@
-"""Draw the banks of galaxies that the model `hi` learns from: like SDC2, other telescopes, coarse pixels."""
+"""Draw the banks of galaxies that the model `hi` learns from: like SDC2, other telescopes, coarse, wide lines."""
 
 import argparse
 from multiprocessing import get_context
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from skadetect.simulate.bank import KINDS, make_bank, random_setting
 
-SHARES = {"sdc2": 0.40, "telescope": 0.33, "coarse": 0.27}
+SHARES = {"sdc2": 0.40, "telescope": 0.33, "coarse": 0.27, "wide": 0.33}  # of the settings asked for
 
 
 def make(job: tuple[Path, str, int, int, int]) -> None:

@@ -19,7 +19,7 @@ from skadetect.errors import ConfigError
 from skadetect.simulate.discs import Cubelet, Disc, render
 from skadetect.simulate.galaxies import PopulationOptions
 
-KINDS = ("sdc2", "telescope", "coarse")
+KINDS = ("sdc2", "telescope", "coarse", "wide")
 LEAST_SIZE = 0.2  # beams
 
 
@@ -64,9 +64,10 @@ def random_setting(kind: str, rng: np.random.Generator, *, galaxies: int) -> Ban
 
     Parameters
     ----------
-    kind : {"sdc2", "telescope", "coarse"}
-        About SDC2's beam and channels; those of other telescopes, beams of 2.2 to 5 pixels; or the averaged
-        pixels in which large galaxies are sought, beams of 0.75 to 2.2 pixels.
+    kind : {"sdc2", "telescope", "coarse", "wide"}
+        About SDC2's beam and channels; those of other telescopes, beams of 2.2 to 5 pixels; the averaged
+        pixels in which large galaxies are sought, beams of 0.75 to 2.2 pixels; or massive galaxies, whose
+        lines span many channels.
     rng : numpy.random.Generator
         Source of randomness.
     galaxies : int
@@ -79,15 +80,20 @@ def random_setting(kind: str, rng: np.random.Generator, *, galaxies: int) -> Ban
     """
     if kind not in KINDS:
         raise ConfigError(f"kind of setting is {kind!r}, expected one of {', '.join(KINDS)}")
-    if kind == "sdc2":
+    if kind == "wide":
+        fwhm, ratio, channel = rng.uniform(2.2, 3.2), 1 + abs(rng.normal(0, 0.1)), rng.uniform(6, 11)
+    elif kind == "sdc2":
         fwhm, ratio, channel = rng.uniform(2.3, 2.8), 1 + abs(rng.normal(0, 0.03)), rng.uniform(7.5, 10)
     else:
         low, high = (2.2, 5.0) if kind == "telescope" else (0.75, 2.2)
         fwhm, channel = (math.exp(rng.uniform(math.log(a), math.log(b))) for a, b in ((low, high), (6, 20)))
         ratio = rng.uniform(1, 1.6 if kind == "telescope" else 1.3)
     beam = PixelBeam(fwhm * math.sqrt(ratio), fwhm / math.sqrt(ratio), rng.uniform(0, np.pi))
-    coarse = kind == "coarse"
-    return BankOptions(beam, channel, galaxies, median_beams=5.0 if coarse else 1.3, averaged=coarse)
+    median = {"coarse": 5.0, "wide": 1.8}.get(kind, 1.3)
+    masses = (9.3, 10.9) if kind == "wide" else BankOptions.log_masses
+    return BankOptions(
+        beam, channel, galaxies, median_beams=median, log_masses=masses, averaged=kind == "coarse"
+    )
 
 
 def make_bank(path: str | os.PathLike[str], options: BankOptions, *, rng: np.random.Generator) -> None:

@@ -37,7 +37,8 @@ def test_sizes_widths_and_angles_are_within_their_ranges(bank):
 
 
 @pytest.mark.parametrize(
-    ("kind", "low", "high"), [("sdc2", 2.3, 2.8), ("telescope", 2.2, 5), ("coarse", 0.75, 2.2)]
+    ("kind", "low", "high"),
+    [("sdc2", 2.3, 2.8), ("telescope", 2.2, 5), ("coarse", 0.75, 2.2), ("wide", 2.2, 3.2)],
 )
 def test_settings_are_of_their_kind(kind, low, high):
     rng = np.random.default_rng(0)
