@@ -146,7 +146,7 @@ def test_noise_of_the_cube_and_signal_to_noise_of_the_truth(tmp_path, clean):
 
 
 def test_blank_corners_hold_no_galaxies(tmp_path):
-    options = replace(CLEAN, nan_circle=True, shape=(24, 48, 48), density=500.0, flux_min=2.0)
+    options = replace(CLEAN, nan_circle=True, shape=(24, 48, 48), density=150.0, flux_min=2.0)
     folder = simulate_hi(tmp_path, options=options)
     cube, truth = fits.getdata(folder / "cube.fits"), Table.read(folder / "truth.ecsv")
     assert np.isnan(cube[:, 0, 0]).all()
@@ -157,7 +157,7 @@ def test_blank_corners_hold_no_galaxies(tmp_path):
 
 
 def test_nearby_galaxies_are_many_beams_across(tmp_path):
-    options = HiOptions(setting="nearby", shape=(96, 96, 96), seed=2, density=4.0)
+    options = HiOptions(setting="nearby", shape=(96, 80, 80), seed=2, density=2.0)
     folder = simulate_hi(tmp_path, options=options)
     truth, header = Table.read(folder / "truth.ecsv"), fits.getheader(folder / "cube.fits")
     beams = truth["hi_size"] / 3600 / header["BMAJ"]
