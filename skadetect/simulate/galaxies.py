@@ -52,9 +52,9 @@ class PopulationOptions:
     size_slope: float = 0.481
     size_constant: float = -2.966
     size_scatter: float = 0.134
-    speed: float = 185.0
+    speed: float = 180.0
     speed_slope: float = 0.22
-    speed_scatter: float = 0.15
+    speed_scatter: float = 0.13
     dispersion: tuple[float, float] = (9.0, 18.0)
 
 
