@@ -1,4 +1,4 @@
-"""Draw the banks of galaxies that the model `hi` learns from: settings of SDC2, other telescopes, wide lines."""
+"""Draw the banks of galaxies that the model `hi` learns from: SDC2, other telescopes, coarse, wide lines."""
 
 import argparse
 from multiprocessing import get_context
