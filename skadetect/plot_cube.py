@@ -166,7 +166,7 @@ def _draw_face(axes: Any, views: Projections, image: Image, catalog: Catalog) ->
             autolim=False,
         )
     for number, place in _numbers(catalog, places):
-        axes.annotate(number, (place[2], place[1]), (4, 4), textcoords="offset points", fontsize=7)
+        axes.annotate(number, (place[2], place[1]), (4, 4), **_text_style())
     _draw_beam(axes, image)
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(-0.5, height - 0.5)
@@ -192,7 +192,7 @@ def _draw_side(axes: Axes, views: Projections, image: Image, catalog: Catalog) -
         lines.set_clim(0.0, 1.0)
         axes.add_collection(lines, autolim=False)
     for number, place in _numbers(catalog, places):
-        axes.annotate(number, (place[2], place[0]), (4, 0), textcoords="offset points", fontsize=7)
+        axes.annotate(number, (place[2], place[0]), (4, 0), **_text_style())
     axes.set_aspect("auto")
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(-0.5, depth - 0.5)
@@ -205,7 +205,7 @@ def _draw_side(axes: Axes, views: Projections, image: Image, catalog: Catalog) -
 
 
 def _show(axes: Axes, values: Floats, extent: tuple[float, float, float, float]) -> None:
-    """Signal to noise in grey: what noise alone reaches is white, the scale logarithmic well above."""
+    """Signal to noise in grey: up to the median, which is noise, white, the scale logarithmic well above."""
     from matplotlib.colors import AsinhNorm
 
     known = values[np.isfinite(values)]
@@ -224,7 +224,7 @@ def _show(axes: Axes, values: Floats, extent: tuple[float, float, float, float])
     bar = axes.figure.colorbar(
         shown, ax=axes, fraction=0.04, pad=0.08 if not hasattr(axes, "coords") else 0.02
     )
-    bar.set_label(f"highest signal to noise, above the {middle:.1f} of blank sky")
+    bar.set_label(f"highest signal to noise, above the median of {middle:.1f}")
 
 
 def _places(catalog: Catalog, image: Image) -> NDArray[np.float64]:
@@ -250,6 +250,14 @@ def _numbers(catalog: Catalog, places: NDArray[np.float64]) -> Any:
     """Ids of the first rows, which are the brightest, with their places."""
     ids = [str(int(number)) for number in catalog.table["id"][:_MOST_NUMBERS]]
     return zip(ids, places, strict=False)
+
+
+def _text_style() -> dict[str, Any]:
+    """Small black letters with a white rim, readable on any grey."""
+    from matplotlib.patheffects import withStroke
+
+    rim = [withStroke(linewidth=2.0, foreground="white")]
+    return {"textcoords": "offset points", "fontsize": 8, "path_effects": rim}
 
 
 def _draw_beam(axes: Axes, image: Image) -> None:

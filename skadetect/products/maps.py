@@ -159,7 +159,7 @@ def _by_spectral_cube(
     """Moment 0 in the header's spectral unit, moment 1 and the root of moment 2 in km/s."""
     from spectral_cube import SpectralCube
 
-    cube = SpectralCube(pixels * u.Jy, wcs=WCS(header), header=header)
+    cube = SpectralCube(u.Quantity(pixels, u.Jy, copy=False), wcs=WCS(header), header=header)
     in_kms = cube.with_spectral_unit(
         u.km / u.s, velocity_convention=convention, rest_value=header["RESTFRQ"] * u.Hz
     )

@@ -20,7 +20,7 @@ KERNELS_Z = (1, 3, 7, 15)
 REPLACED = 2.0
 #: How far a galaxy reaches beyond its disc and line in the catalogue, as a share of them; a beam and so many
 #: channels come on top. What hangs together with it beyond is something else: sidelobes, the Milky Way.
-REACH = 0.5
+REACH = 0.3
 REACH_CHANNELS = 4.0
 #: Voxels from which the noise is told, at most, and at least.
 NOISE_SAMPLE = 1_000_000

@@ -6,14 +6,18 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from skadetect.errors import ConfigError
+from skadetect.memory import PROCESS_BYTES, parse_memory
 
 FITS_KINDS = ("mask", "mom0", "mom1", "mom2", "spec", "cube")
 MOMENTS = ("mom0", "mom1", "mom2")
 CONVENTIONS = ("auto", "radio", "optical")
 #: Bytes that a voxel of a window takes while its products are made: pixels, smoothed pixels, labels, masks.
 VOXEL_BYTES = 32
+#: Voxels that a window may have under any memory limit: 16 MB.
+LEAST_VOXELS = 500_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class ProductOptions:
     moments: bool = True
     png: bool = True
     limit: int | None = None
-    threshold: float = 3.5
+    threshold: float = 4.0
     velocity: str = "auto"
     max_voxels: int = 50_000_000
     overwrite: bool = False
@@ -73,6 +77,22 @@ class ProductOptions:
             raise ConfigError(f"limit is {self.limit}, expected 0 or more")
         if self.velocity not in CONVENTIONS:
             raise ConfigError(f"unknown velocity {self.velocity!r}, expected one of {', '.join(CONVENTIONS)}")
+
+    @classmethod
+    def for_memory(cls, max_memory: str, **settings: Any) -> ProductOptions:
+        """Options whose windows keep all workers together within a memory limit such as "2GB".
+
+        Parameters
+        ----------
+        max_memory : str
+            Limit for all processes.
+        **settings
+            Any other options.
+        """
+        workers = settings.get("workers", 1)
+        processes = workers + 1 if workers > 1 else 1
+        share = (parse_memory(max_memory) - processes * PROCESS_BYTES) / workers
+        return cls(**settings, max_voxels=max(int(share / VOXEL_BYTES), LEAST_VOXELS))
 
     @property
     def kinds(self) -> tuple[str, ...]:

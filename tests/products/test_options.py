@@ -31,3 +31,12 @@ def test_names_are_plain_and_numbered():
 def test_kinds_follow_the_options():
     assert ProductOptions().kinds[-1] == "cube", "the cubelet is written last"
     assert set(ProductOptions(moments=False, png=False).kinds) == {"cube", "mask", "spec"}
+
+
+def test_windows_shrink_with_the_memory_and_the_workers():
+    one, two, four = (
+        ProductOptions.for_memory(size, workers=workers, png=False).max_voxels
+        for size, workers in (("2GB", 1), ("4GB", 1), ("4GB", 4))
+    )
+    assert 30_000_000 < one < two and 0 < four < two / 4
+    assert ProductOptions.for_memory("100MB").max_voxels == 500_000

@@ -56,7 +56,7 @@ def _disc(disc: dict[str, float], shape: tuple[int, int, int]) -> np.ndarray:
     along = dx * np.cos(disc["theta"]) + dy * np.sin(disc["theta"])
     across = (dy * np.cos(disc["theta"]) - dx * np.sin(disc["theta"])) / np.cos(np.radians(disc["incl"]))
     radius = np.hypot(along, across)
-    surface = np.exp(-((radius / (disc["size"] / 2)) ** 2))
+    surface = 0.18 ** np.square(radius / (disc["size"] / 2))  # 1 of 5.5 solar masses a square parsec
     speed = -(disc["depth"] / 2 - 2.0) * along / np.hypot(radius, 1.0)
     return surface * np.exp(-0.5 * np.square((z[:, np.newaxis, np.newaxis] - speed) / 1.2))
 
