@@ -3,7 +3,8 @@
 In crowded fields sources lift every quantile above the mode, and even the mean and the clipped median, so
 both numbers come from the pixels below the mode: within each mesh cell a Gaussian is fitted to the part of
 the distribution under `upper` standard deviations (maximum likelihood of a truncated normal), which is where
-the sky is clean. On pure Gaussian noise that is unbiased.
+the sky is clean. On pure Gaussian noise that is unbiased. The channels of a cube then steady each other
+(`background_channels`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from skadetect._numba import JIT, PARALLEL
+from skadetect.background_channels import steady
 from skadetect.errors import ConfigError
 from skadetect.image import Image
 
@@ -42,6 +44,8 @@ class BackgroundOptions:
         Pixels from `lower` standard deviations below the mode to `upper` above it are fitted.
     filter_size : int
         Side in cells of the median filter over the mesh, odd; 1 is none.
+    channels : int
+        Channels of a cube around each that steady its mesh, odd; 1 is none.
     """
 
     cell: int = 0
@@ -50,10 +54,13 @@ class BackgroundOptions:
     upper: float = 1.0
     lower: float = 4.0
     filter_size: int = 3
+    channels: int = 65
 
     def __post_init__(self) -> None:
         if self.cell < 0 or self.samples < 64 or self.filter_size < 1 or self.filter_size % 2 == 0:
             raise ConfigError(f"{self}: expected cell >= 0, samples >= 64 and an odd filter_size")
+        if self.channels < 1 or self.channels % 2 == 0:
+            raise ConfigError(f"{self}: expected an odd number of channels")
         if not (self.upper > -1 and self.lower > 2 and self.cell_beams > 0):
             raise ConfigError(f"{self}: expected upper > -1, lower > 2 and cell_beams > 0")
 
@@ -134,6 +141,8 @@ def estimate_background(
             if progress is not None:
                 progress(step * rows + row + 1, len(starts) * rows)
         mesh[:, slice(*channels)] = _completed(mesh[:, slice(*channels)], size=options.filter_size)
+    cell_beams = height * width / (rows * (edges_x.size - 1)) / image.pixel_beam.area
+    steady(mesh[0], mesh[1], beams=min(cell_beams, options.samples), window=options.channels)
     return Background(mesh[0], mesh[1], image.shape)
 
 
