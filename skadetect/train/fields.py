@@ -118,7 +118,7 @@ def observe(image: Path_, normalization: Normalization) -> Observation:
     InputError
         If the image cannot be read.
     """
-    seen = match_sampling(open_image(image), normalization.fwhm_range)
+    seen = match_sampling(open_image(image), normalization.fwhm_range, normalization.channel_range)
     background = estimate_background(seen)
     whole = (0, 0, 0), seen.shape
     return Observation(seen, background, normalization.snr(seen.read(*whole), *background.at(*whole)))
