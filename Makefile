@@ -1,7 +1,7 @@
 # make install   set up .venv with skadetect in it        make test       all checks and tests
 # make demo      detect the example field                 make benchmark  measure quality and speed
 # make demo IMAGE=path.fits [ARGS="--threshold .5"]       make lint, make format
-# make benchmark-hi   the same of cubes
+# make benchmark-hi   the same of cubes                     make benchmark-cpu  time the network against its peers
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -11,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 FIELD := examples/field
 
-.PHONY: install demo test lint format benchmark benchmark-hi clean
+.PHONY: install demo test lint format benchmark benchmark-hi benchmark-cpu clean
 .DEFAULT_GOAL := install
 
 install: .venv/.installed
@@ -77,6 +77,10 @@ benchmark-hi: .venv/.installed
 	$(BIN)/python pipelines/hi/make_cubes.py $(HI_CUBES) test
 	$(BIN)/python tests/benchmarks/hi_quality.py $(HI_CUBES)/*/ --out benchmark-output/hi
 	$(BIN)/python tests/benchmarks/noise_cubes.py
+
+# Layers and whole networks against onnxruntime and PyTorch, on the same patch and threads.
+benchmark-cpu: .venv/.developed
+	$(BIN)/python tests/benchmarks/cpu/run.py --train $(ARGS)
 
 clean:
 	rm -rf .venv demo-output benchmark-output build *.egg-info
