@@ -1,10 +1,11 @@
 """The quality bar of cubes: skadetect against a smooth-and-clip finder by the official SDC2 score.
 
 Each folder holds cube.fits, continuum.fits and truth.ecsv, as `skadetect simulate hi` writes them. The
-peer's thresholds, linking, reliability and growth of the masks are tuned on the truth for the best score,
-and so is one constant for each parameter: on each cube by itself, which on a few galaxies is very much in its
-favour, or alike for all cubes of a group, or not at all. skadetect runs as shipped, nothing is tuned. Bright
-continuum is blanked for both at the same level. A group is folders whose names begin alike, up to "_".
+peer's kernels, thresholds, linking, reliability and growth of the masks are tuned on the truth for the best
+score, and so is one constant for each parameter: on each cube by itself, which on a few galaxies is very much
+in its favour, or alike for all cubes of a group, or not at all; the last with SoFiA-2's own kernels, too.
+skadetect runs as shipped, nothing is tuned. Bright continuum is blanked for both at the same level. A group
+is folders whose names begin alike, up to "_".
 
 Usage: hi_quality.py FOLDER... [--out benchmark-output/hi] [--model NAME|FILE] [--threshold T]
 Writes OUT/quality.json, completeness_GROUP.png, pulls_GROUP.png and the catalogues.
@@ -44,9 +45,9 @@ SHORT = {"position": "pos", "central_freq": "freq", "hi_size": "size"}
 SNR_EDGES = np.array([3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0])
 FLUX_EDGES = np.array([5.0, 7.0, 10.0, 15.0, 30.0, 100.0, np.inf])
 LEAST_SNR = 7.0
-COLOURS = ("#2c5f9e", "#7ba3d0", "#b5c9e0", "#c2491d")
-#: Everything tuned on each cube; one setting for the cubes of a group; thresholds only, on each cube.
-PEERS = ("peer, cube", "peer, group", "peer, plain")
+COLOURS = ("#2c5f9e", "#c2491d")
+#: Everything tuned on each cube; one setting for a group; no constants; neither these nor wide kernels.
+PEERS = ("peer, cube", "peer, group", "peer, plain", "peer, narrow")
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 
 
@@ -117,13 +118,14 @@ def find_candidates(case: Case, out: Path) -> tuple[pd.DataFrame, float]:
 
 
 def run_peers(cases: list[Case], out: Path) -> dict[str, list[Result]]:
-    """The peer's results on the cubes of a group, tuned in the three ways of `PEERS`."""
+    """The peer's results on the cubes of a group, tuned in the ways of `PEERS`."""
     found = [find_candidates(case, out) for case in cases]
     pairs = [(table, case.truth) for (table, _), case in zip(found, cases, strict=True)]
     tuned = {
         PEERS[0]: [tune.tune([pair]) for pair in pairs],
         PEERS[1]: [tune.tune(pairs)] * len(cases),
         PEERS[2]: [tune.tune([pair], calibrated=False) for pair in pairs],
+        PEERS[3]: [tune.tune([(tune.with_own_kernels(t), truth)], calibrated=False) for t, truth in pairs],
     }
     results: dict[str, list[Result]] = {}
     for name, bests in tuned.items():
@@ -257,7 +259,8 @@ def print_bars(name: str, figures: dict[str, float]) -> None:
 def report_group(cases: list[Case], results: dict[str, list[Result]], catalogs: list[Any], out: Path) -> dict:
     """Figures of a group, printed and as JSON; its plots are drawn."""
     name = cases[0].group
-    plot_completeness(out / f"completeness_{name}.png", cases, results)
+    shown = {tool: runs for tool, runs in results.items() if tool not in PEERS[1:]}
+    plot_completeness(out / f"completeness_{name}.png", cases, shown)
     pooled = {tool: pool(runs) for tool, runs in results.items()}
     rows = [(case.name, tool, runs[i]) for i, case in enumerate(cases) for tool, runs in results.items()]
     print_results(rows + [(f"all {name}", tool, result) for tool, result in pooled.items()])

@@ -149,7 +149,7 @@ def test_a_bright_disc_is_found_and_tuning_finds_it_worth_most():
     cube = white / white.std() + 3000 * rotating(angle=2.0) / frame().beam.area
     normal = finder.normalise(cube)
     where = moments.Frame.from_header(header(), normal)
-    table = tune.candidates(cube, where, thresholds=(4.5,))
+    table = tune.candidates(cube, where, finders=(finder.FinderOptions(4.5),))
     ra, dec = where.wcs.wcs_pix2world(16.8, 15.3, 0)
     names = ("id", "ra", "dec", "hi_size", "line_flux_integral", "central_freq", "pa", "i", "w20")
     row = (

@@ -24,7 +24,11 @@ from skadetect.catalog.sdc2 import SDC2_COLUMNS
 from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Match, match_sdc2
 from skadetect.evaluate.sdc2_attributes import attribute_scores
 
-THRESHOLDS = (3.5, 3.8, 4.2, 4.7)
+#: SoFiA-2's own spectral kernels first, then those that reach the width of lines in 30 kHz channels.
+FINDERS = (
+    *(FinderOptions(threshold) for threshold in (3.8, 4.2)),
+    *(FinderOptions(threshold, spectral=(0, 7, 15, 31)) for threshold in (3.5, 3.8, 4.2, 4.7)),
+)
 LINKERS = (
     LinkerOptions(),
     LinkerOptions(least=(5, 3, 3)),
@@ -33,7 +37,7 @@ LINKERS = (
 )
 KERNELS = (0.3, 0.4, 0.5)
 RELIABILITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-SIGNIFICANCES = (*np.arange(3.0, 5.0, 0.125), *np.arange(5.0, 8.1, 0.5))
+SIGNIFICANCES = (*np.arange(3.0, 5.0, 0.125), *np.arange(5.0, 8.1, 0.5), np.inf)  # the last: nothing at all
 LOUD = 4.0
 
 
@@ -98,7 +102,7 @@ GRID = {
 }
 
 
-def candidates(cube: Cube, frame: Frame, *, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
+def candidates(cube: Cube, frame: Frame, *, finders: Sequence[FinderOptions] = FINDERS) -> pd.DataFrame:
     """Everything that the tuning chooses from.
 
     Parameters
@@ -106,17 +110,17 @@ def candidates(cube: Cube, frame: Frame, *, thresholds: Sequence[float] = THRESH
     cube : (z, y, x) float32
         In units of the noise.
     frame : Frame
-    thresholds : sequence of float
+    finders : sequence of FinderOptions
 
     Returns
     -------
     DataFrame
-        A row each finder (place in the product of `thresholds` and `LINKERS`), source and dilation: finder,
+        A row each finder (place in the product of `finders` and `LINKERS`), source and dilation: finder,
         significance, a reliability_K for each kernel K, beam (arcsec) and the columns of `measure_sources`.
     """
     found, work = [], np.empty_like(cube)
-    for number, threshold in enumerate(thresholds):
-        mask = flag_voxels(cube, work, FinderOptions(threshold=threshold))
+    for number, finder in enumerate(finders):
+        mask = flag_voxels(cube, work, finder)
         for place, linker in enumerate(LINKERS, number * len(LINKERS)):
             sources = link(cube, mask, work.view(np.int32), options=linker)
             table = _promising(sources, frame.beam.area)
@@ -126,6 +130,12 @@ def candidates(cube: Cube, frame: Frame, *, thresholds: Sequence[float] = THRESH
     if not found:
         raise SystemExit("the smooth-and-clip finder finds nothing at all")
     return pd.concat(found, ignore_index=True)
+
+
+def with_own_kernels(table: pd.DataFrame) -> pd.DataFrame:
+    """Those of `candidates` that SoFiA-2's own spectral kernels find."""
+    own = [number for number, finder in enumerate(FINDERS) if finder.spectral == FinderOptions().spectral]
+    return table[np.isin(table["finder"] // len(LINKERS), own)]
 
 
 def select(table: pd.DataFrame, selection: Selection) -> pd.DataFrame:
@@ -173,6 +183,8 @@ def tune(cubes: Sequence[Found], *, calibrated: bool = True, rounds: int = 4, fi
     finalists : int
         How many finders and dilations take more than one turn.
     """
+    if all(table.empty for table, _ in cubes):
+        return Tuned(Selection(0, 0), Calibration(), 0.0)
     keys = sorted({key for table, _ in cubes for key in zip(table["finder"], table["dilation"])})
     groups = {key: [(_rows(table, *key), truth) for table, truth in cubes] for key in keys}
     tuned = {
