@@ -166,11 +166,48 @@ class Detector:
         logger.info("%s: %d sources in %.1f s", original.name, found, meta["wall_seconds"])
         catalog = _catalog(run, parts, meta)
         if folder is not None:
-            from skadetect.products import write_products  # spectral-cube takes a second to import
-
-            with _bar(self.options.progress, "products") as show:
-                write_products(catalog, original, folder, progress=show)
+            self.write_products(catalog, original, folder)
         return catalog
+
+    def write_products(
+        self,
+        catalog: Catalog,
+        image: Source | Image,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Write the products of each galaxy of a cube, within the options' memory and by their workers.
+
+        Parameters
+        ----------
+        catalog : Catalog
+            Of the cube.
+        image : path, (array, header), HDU or Image
+            The cube.
+        folder : path
+            Where to; it is made if it is not there.
+        overwrite : bool
+            Replace files there that are of other sources.
+
+        Raises
+        ------
+        InputError
+            If the image is no cube.
+        OutputError
+            If a file cannot be written.
+        """
+        from skadetect.products import ProductOptions, write_products  # spectral-cube imports for a second
+
+        options = self.options
+        cube = image if isinstance(image, Image) else open_image(image, beam=options.beam)
+        if cube.ndim == 2:
+            raise InputError(f"{_described(cube)}; products are made of the galaxies of a cube")
+        how = ProductOptions.for_memory(
+            options.max_memory, workers=options.workers, scheduler=options.scheduler, overwrite=overwrite
+        )
+        with _bar(options.progress, "products") as show:
+            write_products(catalog, cube, folder, options=how, progress=show)
 
     def _room(self) -> float:
         """Bytes for a view that is held in memory; none where each worker would have a copy."""

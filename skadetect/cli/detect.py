@@ -216,9 +216,11 @@ def _run_all(jobs: Sequence[Job], detector: Detector, output: Output, *, quiet: 
 
 def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
     start = time.perf_counter()
+    if job.products is not None:
+        _check_cube(job.image, detector)
     # finished tiles wait beside the output: a killed run, started again, goes on from them
     parts = job.catalog.with_name(f".{job.catalog.name}.parts")
-    catalog = detector.detect(job.image, resume_folder=parts, products=job.products)
+    catalog = detector.detect(job.image, resume_folder=parts)
     catalog.write(
         job.catalog,
         format=output.format_,
@@ -230,12 +232,22 @@ def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
         from skadetect.plot import plot_detections
 
         plot_detections(job.image, catalog, job.plot)
+    if job.products is not None:  # after the catalogue, which is not to be lost if a file is in the way
+        detector.write_products(catalog, job.image, job.products, overwrite=output.overwrite)
     if not quiet:
         click.echo(_summary(job, catalog, time.perf_counter() - start), err=True)
     if output.brightest:
         from skadetect.catalog.summary import brightest
 
         click.echo(brightest(catalog, output.brightest))
+
+
+def _check_cube(path: Path, detector: Detector) -> None:
+    """Raise InputError for an image whose products are asked for, before it is searched."""
+    from skadetect.image import open_image
+
+    if open_image(path, beam=detector.options.beam).ndim == 2:
+        raise InputError(f"{path.name} is an image; products are made of the galaxies of a cube")
 
 
 def _summary(job: Job, catalog: Catalog, seconds: float) -> str:
