@@ -13,6 +13,7 @@ from skadetect import distribute
 from skadetect.background import Background
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
+from skadetect.filling import fill_blanks
 from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates
 from skadetect.ledger import Ledger
@@ -152,6 +153,8 @@ def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArr
     for start, stop in slabs(tile.read_shape, job.image):
         level, rms = _maps(tile, job, start, stop)
         s[start:stop] = job.model.normalization.snr(pixels[start:stop], level, rms)
+    if job.model.head.ndim == 3:
+        fill_blanks(s, pixels, job.image.pixel_beam, low=tile.read_lo, high=job.image.shape)
     return s
 
 

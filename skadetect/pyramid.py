@@ -27,7 +27,7 @@ from skadetect.resample import BlockMeanPixels, block_mean
 LEAST_SIDE = 8
 #: Longer side (y or x) of the boxes that a level keeps, in its pixels, where a level below or above has the
 #: others; twice the low end is below the high end, so that a galaxy at the limit is kept by one of them.
-SIZE_RANGE = (6.0, 16.0)
+SIZE_RANGE = (7.0, 16.0)
 #: A box of a coarser level is the blur of a galaxy inside it that has this share of its flux times score.
 ECHO_SHARE = 0.6
 #: Plain DIoU above which boxes of two levels, neither inside the other, are one galaxy.
