@@ -123,7 +123,7 @@ def find_bad_channels(background: Background, *, factor: float = 8.0) -> tuple[t
         0-based, both ends included, for `blank`.
     """
     rms = np.median(background.rms.reshape(background.rms.shape[0], -1), axis=1)
-    known = np.isfinite(rms) & (rms > 1e-6 * np.nanmedian(rms))
+    known = np.isfinite(rms) & (rms > 1e-6 * np.nanmax(rms))
     if not known.any():
         return ()
     z = np.arange(rms.size)

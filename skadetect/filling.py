@@ -101,7 +101,7 @@ def _draw(z: int, y: int, x: int, out: Any) -> None:
         bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         bits = bits ^ (bits >> np.uint64(31))
-        total = 0
+        total = np.int64(-131070)
         for shift in (0, 16, 32, 48):
             total += np.int64((bits >> np.uint64(shift)) & np.uint64(0xFFFF))
-        out[i] = np.float32(total - 131070)
+        out[i] = np.float32(total)

@@ -1,0 +1,110 @@
+"""From a cube to a catalogue of galaxies: levels, options, empty results, and which model reads what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skadetect.detect import Detector
+from skadetect.detect_options import DetectOptions, parse_channels, parse_flux
+from skadetect.errors import ConfigError, InputError
+from skadetect.nn.model import Model
+from tests.fits_files import sky_header
+from tests.nn.networks import cube_model
+
+SHAPE = (64, 40, 48)
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(5)
+    pixels = rng.normal(0.0, 1e-3, SHAPE).astype(np.float32)
+    pixels[20:40, 10:16, 10:16] += 0.02
+    cards = {"CTYPE3": "FREQ", "CRVAL3": 1.4e9, "CDELT3": -4e4, "CRPIX3": 1.0, "CUNIT3": "Hz"}
+    path = tmp_path_factory.mktemp("cube") / "cube.fits"
+    fits.PrimaryHDU(pixels, sky_header(SHAPE[2], SHAPE[1], RESTFRQ=1.420405751786e9, **cards)).writeto(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return replace(cube_model(threshold=0.3), nms_overlap=0.2)
+
+
+def test_a_catalogue_of_a_cube_does_not_depend_on_tiles(cube: Path, model: Model) -> None:
+    one, other = (Detector(model, tile=tile, levels=1).detect(cube) for tile in (80, 16))
+    assert one.is_cube and len(one) == len(other) > 5
+    for name in ("x", "y", "z", "f_sum"):
+        np.testing.assert_allclose(one.table[name].value, other.table[name].value, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(one.table["flag"], other.table["flag"])
+    assert one.meta["levels"] == 2
+
+
+def test_levels_are_for_models_that_are_made_for_them(cube: Path, model: Model) -> None:
+    assert Detector(model).detect(cube).meta["levels"] == 1
+    made = replace(model, metadata={"pyramid": True})
+    assert Detector(made).detect(cube).meta["levels"] == 3  # 40 pixels, 20 and 10
+    assert Detector(made, levels=0).detect(cube).meta["levels"] == 1
+
+
+def test_nothing_found_is_a_catalogue_without_rows(cube: Path, model: Model, tmp_path: Path) -> None:
+    empty = Detector(model, threshold=0.999999).detect(cube)
+    assert len(empty) == 0 and empty.is_cube
+    empty.write(tmp_path / "empty.fits")
+    assert len(fits.getdata(tmp_path / "empty.fits")) == 0
+
+
+def test_flagged_channels_hold_no_galaxies(cube: Path, model: Model) -> None:
+    found = Detector(model, flag_channels="0-15, 40-63").detect(cube)
+    assert len(found) > 0
+    z = found.table["z"].value
+    assert ((z > 14) & (z < 41)).all()
+    with pytest.raises(ConfigError, match=r"0 to 63"):
+        Detector(model, flag_channels="70").detect(cube)
+
+
+def test_products_and_models_that_do_not_fit_are_refused(cube: Path, model: Model) -> None:
+    plane = (np.zeros(SHAPE[1:], np.float32), sky_header(SHAPE[2], SHAPE[1]))
+    with pytest.raises(InputError, match="products are made of the galaxies of a cube"):
+        Detector(model).detect(plane, products="folder")
+    with pytest.raises(InputError, match=r"has 2 axes .* 'small-cube' expects 3"):
+        Detector(model).detect(plane)
+    with pytest.raises(InputError, match=r"has 3 axes .* 'continuum' expects 2"):
+        Detector("continuum").detect(cube)
+
+
+def test_auto_takes_the_model_of_the_rank(cube: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skadetect.detect.shipped_models", dict)
+    with pytest.raises(InputError, match=r"cube\.fits has 3 axes .* no shipped model reads that"):
+        Detector().detect(cube)
+
+
+@pytest.mark.parametrize(("text", "jansky"), [("3mJy", 3e-3), ("0.003", 3e-3), ("40 uJy/beam", 4e-5)])
+def test_fluxes_are_read(text: str, jansky: float) -> None:
+    assert parse_flux(text) == pytest.approx(jansky)
+
+
+def test_channels_are_read() -> None:
+    assert parse_channels("0-15, 200,900:910") == ((0, 15), (200, 200), (900, 910))
+    assert parse_channels(None) == parse_channels("") == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"continuum_limit": "3 apples"},
+        {"continuum_limit": "-1mJy"},
+        {"continuum_limit": "1.2.3"},
+        {"flag_channels": "9-3"},
+        {"flag_channels": "a-b"},
+        {"levels": -1},
+    ],
+    ids=str,
+)
+def test_nonsense_is_named(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        DetectOptions(**wrong)  # type: ignore[arg-type]
