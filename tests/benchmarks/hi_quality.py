@@ -189,7 +189,10 @@ def pool(results: list[Result]) -> Result:
 def judge(own: Result, peers: dict[str, Result]) -> dict[str, float]:
     """The figures that have bars, of one cube or several; the ratio is to each of the peers."""
     score = own.score
-    ratios = {f"ratio to {name}": score.score / max(peer.score.score, 1e-9) for name, peer in peers.items()}
+    ratios = {
+        f"ratio to {name}": score.score / peer.score.score if peer.score.score > 0 else math.inf
+        for name, peer in peers.items()
+    }
     return ratios | {
         "purity": score.purity,
         "attribute": score.mean_attribute,
