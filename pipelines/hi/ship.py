@@ -30,7 +30,7 @@ LEAST_SCORE = 0.15
 LOWEST_PURITY = 0.94
 MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
-STAGES = ("config.toml", "refine.toml")
+STAGES = ("config.toml", "refine.toml", "finish.toml")
 FOLDER = Path("pipelines") / "hi"
 SHIPPED = Path(skadetect.__file__).parent / "models"
 
