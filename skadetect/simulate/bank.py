@@ -1,7 +1,7 @@
 """Banks of galaxies to train on: some hundreds, drawn once as one telescope setting shows them.
 
-Sizes, widths and inclinations cover their ranges evenly, not as nature deals them, because a network learns by
-examples of all kinds; fluxes are left to whoever pastes the galaxies into noise.
+Sizes, widths and inclinations cover their ranges evenly, not as nature deals them: a network is to see
+examples of all kinds. Fluxes are left to whoever pastes the galaxies into noise.
 """
 
 from __future__ import annotations
