@@ -202,13 +202,21 @@ class Network:
         return grads
 
     def folded(self) -> Network:
-        """The same function at inference, with every batch norm multiplied into its convolution."""
+        """The same function at inference, with every batch norm multiplied into its convolution.
+
+        Its filters are read-only copies, so that a back end can keep what it makes of them.
+        """
         parameters = {k: v for k, v in self.parameters.items() if not k.endswith((".gamma", ".beta"))}
         for layer in self.spec.layers:
             if layer.norm:
                 filters, bias = folded_filters(layer, self.parameters, self.state)
-                parameters[f"{layer.name}.filters"] = np.ascontiguousarray(filters, np.float32)
+                parameters[f"{layer.name}.filters"] = filters
                 parameters[f"{layer.name}.bias"] = np.ascontiguousarray(bias, np.float32)
+        for layer in self.spec.layers:
+            if layer.kind == "conv":
+                filters = np.array(parameters[f"{layer.name}.filters"], np.float32)
+                filters.flags.writeable = False
+                parameters[f"{layer.name}.filters"] = filters
         return Network(self.spec.without_norm(), parameters, {})
 
     def with_parameters(self, parameters: Mapping[str, Array], state: Mapping[str, Array]) -> Network:

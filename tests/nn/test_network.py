@@ -134,3 +134,12 @@ def test_wrong_input_and_missing_arrays_are_named() -> None:
 
 def _only(table: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     return {key: value for key, value in table.items() if key.startswith(name)}
+
+
+def test_folded_filters_are_copies_that_cannot_change():
+    network = small_network()
+    folded = network.folded()
+    filters = folded.parameters["out.filters"]
+    assert not filters.flags.writeable
+    network.parameters["out.filters"] += 1
+    assert not np.array_equal(filters, network.parameters["out.filters"])

@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.train and name != "sdc1":
             import cpu_training
 
-            cpu_training.compare(name, options.rounds, options.threads)
+            steps = cpu_training.engines(name, options.threads, small=options.patch is not None)
+            print(f"\n{name}: training step")
+            _print_whole(steps, options.rounds)
 
 
 def compare(
@@ -49,12 +51,17 @@ def compare(
         _print_layers(
             network, [engine.name for engine in made[:3]], layers[0], np.min if options.best else np.median
         )
-    whole = interleave([lambda engine=engine: timed(engine) for engine in made], options.rounds)
+    return _print_whole(made, options.rounds)
+
+
+def _print_whole(made: Sequence[cpu_engines.Engine], rounds: int) -> dict[str, float]:
+    whole = interleave([lambda engine=engine: timed(engine) for engine in made], rounds)
     middle = [float(np.median(times)) for times in whole]
     for engine, seconds, times in zip(made, middle, whole, strict=True):
         print(
             f"  {engine.name:12} {1e3 * seconds:8.1f} ms   best {1e3 * min(times):8.1f} ms   "
-            f"ratio {seconds / middle[0]:5.2f}   of the best {min(times) / min(whole[0]):5.2f}"
+            f"ratio {seconds / middle[0]:5.2f}   of the best {min(times) / min(whole[0]):5.2f}",
+            flush=True,
         )
     return {e.name: s / middle[0] for e, s in zip(made[1:], middle[1:], strict=True)}
 

@@ -16,7 +16,8 @@ def test_the_command_prints_layers_and_ratios(name, patch, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     run = importlib.import_module("run")
-    run.main([name, "--rounds", "1", "--patch", *patch.split()])
+    run.main([name, "--rounds", "1", "--train", "--patch", *patch.split()])
     text = capsys.readouterr().out
     assert "outputs" in text
+    assert "training step" in text
     assert all(engine in text for engine in ("skadetect", "onnxruntime", "pytorch", "ratio"))

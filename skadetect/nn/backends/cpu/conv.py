@@ -1,7 +1,7 @@
-"""Convolution on the CPU: blocks of output pixels, gathered and multiplied with BLAS while in cache.
+"""Convolution on the CPU, forward by `direct` or `winograd` as `plan` chooses, and backward.
 
-A block's neighbourhoods (pixels x taps) take at most `BLOCK_BYTES`: no buffer outgrows the second cache. Wide
-3 x 3 filters at stride 1 go to `skadetect.nn.backends.cpu.winograd`.
+The gradient of the filters gathers blocks of neighbourhoods (pixels x taps) of at most `BLOCK_BYTES`, which
+BLAS multiplies while they are in cache; that of the input is a convolution itself where the stride is one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
-from skadetect.nn.backends.cpu.winograd import conv_winograd, suits
+from skadetect.nn.backends.cpu.direct import conv_direct
+from skadetect.nn.backends.cpu.plan import choose
+from skadetect.nn.backends.cpu.winograd import conv_winograd
 
 BLOCK_BYTES = 384 * 1024
 #: Partial sums of a filter gradient; fixed, so that the result does not depend on the number of threads.
@@ -37,20 +39,12 @@ def conv_forward(
         parts = _by_group(x, filters, groups)
         linear = [conv_forward(a, f, None, stride=stride, padding=padding) for a, f in parts]
         return _finish(np.ascontiguousarray(np.concatenate(linear, axis=-1)), bias, slope, residual)
-    if suits(x.shape, filters.shape, stride, padding):
+    if slope > 1.0:
+        return _finish(conv_forward(x, filters, None, stride=stride, padding=padding), bias, slope, residual)
+    if choose(x.shape, filters.shape, stride, padding).algorithm == "winograd":
         offsets = np.zeros(filters.shape[-1], np.float32) if bias is None else bias
         return conv_winograd(x, filters, offsets, slope=slope, residual=residual)
-    y = np.empty(output_shape(x.shape, filters.shape, stride, padding), np.float32)
-    rows, columns = y.size // y.shape[-1], filters.size // filters.shape[-1]
-    matrix = np.ascontiguousarray(filters.reshape(columns, -1))
-    offsets = np.zeros(y.shape[-1], np.float32) if bias is None else bias
-    extra = np.empty((0, y.shape[-1]), np.float32) if residual is None else residual.reshape(rows, -1)
-    geometry = _geometry(x.shape, filters.shape, y.shape, stride, padding)
-    block = _block(columns)
-    # A buffer serves many blocks: fresh memory for each would cost more in page faults than the product.
-    shape = (block, min(-(-rows // block), 4 * nb.get_num_threads()))
-    _forward(x.reshape(-1), matrix, offsets, np.float32(slope), extra, y.reshape(rows, -1), geometry, shape)
-    return y
+    return conv_direct(x, filters, bias, stride=stride, padding=padding, slope=slope, residual=residual)
 
 
 def conv_backward(
@@ -219,50 +213,6 @@ def _gather_block(x: Any, start: int, stop: int, columns: Any, geometry: Any) ->
     for row in range(stop - start):
         pixel = start + row
         _gather(x, (pixel // pixels) * sample, pixel % pixels, columns, row, geometry)
-
-
-@nb.njit(**JIT)
-def _pointwise(geometry: Any) -> bool:
-    """Whether a neighbourhood is the pixel itself, so that nothing needs gathering."""
-    taps = geometry[7] * geometry[8] * geometry[9]
-    steps = geometry[10] * geometry[11] * geometry[12]
-    return taps == 1 and steps == 1 and geometry[13] + geometry[14] + geometry[15] == 0
-
-
-@nb.njit(**JIT)
-def _epilogue(y: Any, bias: Any, slope: float, residual: Any, start: int) -> None:
-    for row in range(y.shape[0]):
-        for f in range(y.shape[1]):
-            value = y[row, f] + bias[f]
-            y[row, f] = value if value > 0 else value * slope
-    if residual.shape[0] > 0:
-        extra = residual[start : start + y.shape[0]]
-        for row in range(y.shape[0]):
-            for f in range(y.shape[1]):
-                y[row, f] += extra[row, f]
-
-
-@nb.njit(**PARALLEL)
-def _forward(
-    x: Any, matrix: Any, bias: Any, slope: float, residual: Any, y: Any, geometry: Any, shape: Any
-) -> None:
-    rows, taps = y.shape[0], matrix.shape[0]
-    block, parts = shape
-    blocks = (rows + block - 1) // block
-    pointwise = _pointwise(geometry)
-    for part in nb.prange(parts):
-        buffer = np.empty((1 if pointwise else block, taps), np.float32)
-        for index in range(part, blocks, parts):
-            start = index * block
-            stop = min(rows, start + block)
-            out = y[start:stop]
-            if pointwise:
-                np.dot(x[start * taps : stop * taps].reshape(stop - start, taps), matrix, out)
-            else:
-                columns = buffer[: stop - start]
-                _gather_block(x, start, stop, columns, geometry)
-                np.dot(columns, matrix, out)
-            _epilogue(out, bias, slope, residual, start)
 
 
 @nb.njit(**PARALLEL)

@@ -13,30 +13,23 @@ import numba as nb
 import numpy as np
 
 from skadetect._numba import JIT, PARALLEL
-from skadetect.nn.backends.base import Array, Axes
+from skadetect.nn.backends.base import Array
+from skadetect.nn.backends.cpu import arena
+from skadetect.nn.backends.cpu.filters import FilterCache, pack
+from skadetect.nn.backends.cpu.points import to_pixels, to_points
+from skadetect.nn.backends.cpu.tile import ROWS, WIDTH, tile_wide
 
 #: Transformed input and output of a block of tiles stay in the second cache.
 BLOCK_BYTES = 1 << 20
-#: Fewer features than this leave more work in the transforms than they save in products.
-FEWEST_FEATURES = 16
-#: Fewer output pixels than this are done before the filters are transformed.
-FEWEST_PIXELS = 2048
+#: Transformed filters larger than this are shared by all threads, and so are blocks of tiles of this size.
+SHARED_BYTES, LARGE_BYTES = 1 << 22, 1 << 24
 POINTS = 36
+_CACHE = FilterCache()
 # Rows of the filter transform.
 _G = np.array(
     [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
      [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]], np.float32,
 )  # fmt: skip
-
-
-def suits(x_shape: tuple[int, ...], filters_shape: tuple[int, ...], stride: Axes, padding: Axes) -> bool:
-    """Whether this module can do a convolution, and is faster at it than a product of neighbourhoods."""
-    extent, (inputs, outputs) = filters_shape[:3], filters_shape[3:]
-    same = padding == (extent[0] // 2, 1, 1) and extent[0] % 2 == 1
-    if extent[1:] != (3, 3) or stride != (1, 1, 1) or not same:
-        return False
-    pixels = x_shape[0] * x_shape[1] * x_shape[2] * x_shape[3]
-    return min(inputs, outputs) >= FEWEST_FEATURES and pixels >= FEWEST_PIXELS and min(x_shape[2:4]) >= 4
 
 
 def conv_winograd(
@@ -64,17 +57,31 @@ def conv_winograd(
     """
     batch, depth, height, width, _ = x.shape
     outputs = filters.shape[-1]
-    y = np.empty((batch, depth, height, width, outputs), np.float32)
-    extra = np.empty((0, 0, 0, 0, 0), np.float32) if residual is None else residual
-    matrices = transform_filters(np.ascontiguousarray(filters))
-    tiles = max(16, BLOCK_BYTES // (4 * POINTS * (matrices.shape[1] + outputs)))
+    y = arena.empty((batch, depth, height, width, outputs))
+    extra = np.empty((0, 0, 0, 0, 0), np.float32) if residual is None else np.ascontiguousarray(residual)
+    panels = _CACHE.get(filters, "winograd", _panels)
+    columns, room = panels.shape[2], panels.shape[1] * WIDTH
+    tiles, shared = block_tiles(columns, room, panels.nbytes)
     across = -(-width // 4)
     segment = min(across, tiles)
-    layout = (segment, -(-across // segment), max(1, tiles // segment))
-    units = batch * depth * -(-height // 4) * layout[1]
-    parts = min(-(-units // layout[2]), 4 * nb.get_num_threads())
-    _convolve(np.ascontiguousarray(x), matrices, bias, np.float32(slope), extra, y, layout, parts)
+    segments = -(-across // segment)
+    units = batch * depth * -(-height // 4) * segments
+    together = max(1, min(tiles // segment, units if shared else -(-units // nb.get_num_threads())))
+    slots = -(-together * segment // ROWS) * ROWS
+    layout = (segment, segments, together)
+    rows = 12 * (4 * segment + 2) * x.shape[4] + 24 * segment * room
+    work = arena.empty((1 if shared else nb.get_num_threads(), POINTS * slots * (columns + room)))
+    lines = arena.empty((nb.get_num_threads(), rows))
+    convolve = _convolve_shared if shared else _convolve
+    convolve(np.ascontiguousarray(x), panels, bias, np.float32(slope), extra, y, layout, work, lines)
     return y
+
+
+def block_tiles(columns: int, outputs: int, filter_bytes: int) -> tuple[int, bool]:
+    """Tiles of a block, and whether all threads work on one block, so that large filters are read once."""
+    shared = filter_bytes > SHARED_BYTES
+    size = LARGE_BYTES if shared else BLOCK_BYTES
+    return max(16, size // (4 * POINTS * (columns + outputs))), shared
 
 
 def transform_filters(filters: Array) -> Array:
@@ -83,6 +90,10 @@ def transform_filters(filters: Array) -> Array:
     out = np.empty((POINTS, depth * inputs, outputs), np.float32)
     _transform_filters(filters, _G, out)
     return out
+
+
+def _panels(filters: Array) -> Array:
+    return pack(transform_filters(np.ascontiguousarray(filters)))
 
 
 @nb.njit(**PARALLEL)
@@ -105,29 +116,85 @@ def _transform_filters(filters: Any, g: Any, out: Any) -> None:
 
 @nb.njit(**PARALLEL)
 def _convolve(
-    x: Any, matrices: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, parts: int
+    x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, work: Any, lines: Any
 ) -> None:
-    """All blocks; a unit is a segment of a band of four output rows, a block some units."""
-    inputs, outputs, columns = x.shape[4], y.shape[4], matrices.shape[1]
-    segment, segments, together = layout
-    units = x.shape[0] * x.shape[1] * ((x.shape[2] + 3) // 4) * segments
-    blocks = (units + together - 1) // together
-    for part in nb.prange(parts):
-        seen = np.zeros((36, together * segment, columns), np.float32)
-        made = np.empty((36, together * segment, outputs), np.float32)
-        rows = np.empty((2, 6, (4 * segment + 2) * inputs), np.float32)
-        lines = np.empty((4, 6, segment * outputs), np.float32)
-        for block in range(part, blocks, parts):
-            first, last = block * together, min(units, (block + 1) * together)
-            for unit in range(first, last):
-                _transform_input(x, seen, (unit - first) * segment, rows, unit, layout)
-            count = (last - first) * segment
-            for point in range(36):
-                np.dot(seen[point, :count], matrices[point], made[point, :count])
-            for unit in range(first, last):
-                _transform_output(
-                    made, (unit - first) * segment, lines, bias, slope, residual, y, unit, layout
-                )
+    """All blocks, each a thread's own; a unit is a segment of a band of four output rows."""
+    units, together = _units(x, layout), layout[2]
+    inputs, points, across = x.shape[4], panels.shape[0], panels.shape[1]
+    for block in nb.prange((units + together - 1) // together):
+        thread = nb.get_thread_id()
+        seen, made = _split(work[thread], panels, layout)
+        rows, sums = _split_lines(lines[thread], inputs, panels.shape[1] * WIDTH, layout)
+        first, last = block * together, min(units, (block + 1) * together)
+        for unit in range(first, last):
+            _transform_input(x, seen, (unit - first) * layout[0], rows, unit, layout)
+        for point in range(points):
+            for panel in range(across):
+                _products(seen[point], panels[point, panel], made[point], panel, (last - first) * layout[0])
+        for unit in range(first, last):
+            _transform_output(made, (unit - first) * layout[0], sums, bias, slope, residual, y, unit, layout)
+
+
+@nb.njit(**PARALLEL)
+def _convolve_shared(
+    x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, work: Any, lines: Any
+) -> None:
+    """Block by block, all threads on one: they share its tiles, then its products, then its pixels."""
+    units, together = _units(x, layout), layout[2]
+    inputs, across = x.shape[4], panels.shape[1]
+    seen, made = _split(work[0], panels, layout)
+    for block in range((units + together - 1) // together):
+        first, last = block * together, min(units, (block + 1) * together)
+        for unit in nb.prange(first, last):
+            rows, _ = _split_lines(lines[nb.get_thread_id()], inputs, across * WIDTH, layout)
+            _transform_input(x, seen, (unit - first) * layout[0], rows, unit, layout)
+        for part in nb.prange(panels.shape[0] * across):
+            point, panel = part // across, part % across
+            _products(seen[point], panels[point, panel], made[point], panel, (last - first) * layout[0])
+        for unit in nb.prange(first, last):
+            _, sums = _split_lines(lines[nb.get_thread_id()], inputs, across * WIDTH, layout)
+            _transform_output(made, (unit - first) * layout[0], sums, bias, slope, residual, y, unit, layout)
+
+
+@nb.njit(**JIT)
+def _units(x: Any, layout: Any) -> int:
+    return int(x.shape[0] * x.shape[1] * ((x.shape[2] + 3) // 4) * layout[1])
+
+
+@nb.njit(**JIT)
+def _split(work: Any, panels: Any, layout: Any) -> Any:
+    """Room for a block's transformed input and output: (points, tiles, features)."""
+    points, across, columns = panels.shape[0], panels.shape[1], panels.shape[2]
+    slots = (layout[0] * layout[2] + ROWS - 1) // ROWS * ROWS
+    room = points * slots * columns
+    seen = work[:room].reshape(points, slots, columns)
+    return seen, work[room : room + points * slots * across * WIDTH].reshape(points, slots, across * WIDTH)
+
+
+@nb.njit(**JIT)
+def _split_lines(lines: Any, inputs: int, outputs: int, layout: Any) -> Any:
+    """Room for the rows of a unit half transformed."""
+    length = (4 * layout[0] + 2) * inputs
+    rows = lines[: 12 * length].reshape(2, 6, length)
+    return rows, lines[12 * length : 12 * length + 24 * layout[0] * outputs].reshape(
+        4, 6, layout[0] * outputs
+    )
+
+
+@nb.njit(**JIT)
+def _products(seen: Any, filters: Any, made: Any, panel: int, count: int) -> None:
+    """One panel of output features at one point, for all tiles of a block."""
+    rows, outs = np.empty(ROWS, np.int64), np.arange(ROWS) * made.shape[1]
+    run, zeros = np.zeros(2, np.int64), np.zeros(WIDTH, np.float32)
+    columns = seen.shape[1]
+    for first in range(0, count, ROWS):
+        for m in range(ROWS):
+            rows[m] = min(m, count - 1 - first) * columns
+        goal = made[first].ctypes.data + 4 * WIDTH * panel
+        tile_wide(
+            seen[first].ctypes.data, rows.ctypes.data, run.ctypes.data, 1, columns, filters.ctypes.data,
+            zeros.ctypes.data, np.float32(1), goal, outs.ctypes.data, 0,
+        )  # fmt: skip
 
 
 @nb.njit(**JIT)
@@ -141,150 +208,68 @@ def _place(unit: int, depth: int, height: int, layout: Any) -> Any:
 
 @nb.njit(**JIT)
 def _transform_input(x: Any, seen: Any, slot: int, rows: Any, unit: int, layout: Any) -> None:
+    """Six input rows of a unit to points: along y into `rows`, then along x into `seen`."""
     _, depth, height, width, inputs = x.shape
     sample, z, y, tile = _place(unit, depth, height, layout)
     planes = seen.shape[2] // inputs
     tiles = min(layout[0], (width + 3) // 4 - tile)
+    left = 4 * tile - 1
+    begin, end = max(0, -left), min(4 * tiles + 2, width - left)
+    sources = np.empty(6, np.int64)
+    blank, work = rows[1, 0], rows[0]
     for tap in range(planes):
         plane = z + tap - planes // 2
         if plane < 0 or plane >= depth:
             seen[:, slot : slot + tiles, tap * inputs : (tap + 1) * inputs] = 0.0
             continue
+        blank[:] = 0.0
+        work[:, : begin * inputs] = 0.0
+        work[:, end * inputs : (4 * tiles + 2) * inputs] = 0.0
         for i in range(6):
-            _load_row(x[sample, plane], y + i - 1, 4 * tile - 1, rows[0, i])
-        _points(rows[0], rows[1])
+            line = y + i - 1
+            if 0 <= line < height:
+                sources[i] = x[sample, plane, line, left + begin :].ctypes.data
+            else:
+                sources[i] = blank.ctypes.data
+        goal = work.ctypes.data + 4 * begin * inputs
+        to_points(sources.ctypes.data, goal, work.shape[1], (end - begin) * inputs)
+        apart = seen.shape[1] * seen.shape[2]
         for i in range(6):
             for t in range(tiles):
-                _points_of_tile(
-                    rows[1, i, 4 * t * inputs : (4 * t + 6) * inputs], seen, i, slot + t, tap * inputs, inputs
-                )
-
-
-@nb.njit(**JIT)
-def _load_row(plane: Any, y: int, x: int, row: Any) -> None:
-    """Pixels of a row from column x on, zeros beyond the plane."""
-    height, width, inputs = plane.shape
-    if y < 0 or y >= height:
-        row[:] = 0.0
-        return
-    skip = max(0, -x) * inputs
-    stop = min(row.size, (width - x) * inputs)
-    row[:skip] = 0.0
-    row[stop:] = 0.0
-    source = plane[y].reshape(-1)[max(0, x) * inputs : max(0, x) * inputs + stop - skip]
-    target = row[skip:stop]
-    for k in range(source.size):
-        target[k] = source[k]
-
-
-@nb.njit(**JIT)
-def _points(rows: Any, out: Any) -> None:
-    """B^T along the first axis of (6, n)."""
-    x0, x1, x2, x3, x4, x5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
-    y0, y1, y2, y3, y4, y5 = out[0], out[1], out[2], out[3], out[4], out[5]
-    four, five, two = np.float32(4), np.float32(5), np.float32(2)
-    for k in range(rows.shape[1]):
-        even, odd = x4[k] - four * x2[k], x3[k] - four * x1[k]
-        near, far = x4[k] - x2[k], two * (x3[k] - x1[k])
-        y0[k] = four * x0[k] - five * x2[k] + x4[k]
-        y1[k] = even + odd
-        y2[k] = even - odd
-        y3[k] = near + far
-        y4[k] = near - far
-        y5[k] = four * x1[k] - five * x3[k] + x5[k]
-
-
-@nb.njit(**JIT)
-def _points_of_tile(row: Any, seen: Any, i: int, slot: int, column: int, n: int) -> None:
-    """B^T along x of one tile's row, into the six points of that row."""
-    x0, x1, x2 = row[:n], row[n : 2 * n], row[2 * n : 3 * n]
-    x3, x4, x5 = row[3 * n : 4 * n], row[4 * n : 5 * n], row[5 * n : 6 * n]
-    end = column + n
-    y0, y1, y2 = (
-        seen[6 * i, slot, column:end],
-        seen[6 * i + 1, slot, column:end],
-        seen[6 * i + 2, slot, column:end],
-    )
-    y3, y4, y5 = (
-        seen[6 * i + 3, slot, column:end],
-        seen[6 * i + 4, slot, column:end],
-        seen[6 * i + 5, slot, column:end],
-    )
-    four, five, two = np.float32(4), np.float32(5), np.float32(2)
-    for k in range(n):
-        even, odd = x4[k] - four * x2[k], x3[k] - four * x1[k]
-        near, far = x4[k] - x2[k], two * (x3[k] - x1[k])
-        y0[k] = four * x0[k] - five * x2[k] + x4[k]
-        y1[k] = even + odd
-        y2[k] = even - odd
-        y3[k] = near + far
-        y4[k] = near - far
-        y5[k] = four * x1[k] - five * x3[k] + x5[k]
+                for k in range(6):
+                    sources[k] = work.ctypes.data + 4 * (i * work.shape[1] + (4 * t + k) * inputs)
+                spot = ((6 * i * seen.shape[1]) + slot + t) * seen.shape[2] + tap * inputs
+                to_points(sources.ctypes.data, seen.ctypes.data + 4 * spot, apart, inputs)
 
 
 @nb.njit(**JIT)
 def _transform_output(
     made: Any, slot: int, lines: Any, bias: Any, slope: float, residual: Any, y: Any, unit: int, layout: Any
 ) -> None:
+    """Points of a unit to its output rows: along y into `lines`, then along x, with bias and activation."""
     _, depth, height, width, outputs = y.shape
     sample, z, first, tile = _place(unit, depth, height, layout)
     tiles = min(layout[0], (width + 3) // 4 - tile)
+    room, line = made.shape[2], lines.shape[2]
+    point = made.shape[1] * room
+    more = residual.ctypes.data if residual.size else 0
+    spare = np.empty((8, outputs), np.float32)
     for q in range(6):
-        _combine(made, q, slot, tiles * outputs, lines)
+        source = made.ctypes.data + 4 * (q * point + slot * room)
+        goal = lines.ctypes.data + 4 * q * line
+        to_pixels(source, 6 * point, goal, 6 * line, tiles * room, 0, slope, 0)
     for i in range(min(4, height - first)):
-        row = y[sample, z, first + i]
+        row = (((sample * depth + z) * height + first + i) * width + 4 * tile) * outputs
         for t in range(tiles):
-            x, start = 4 * (tile + t), t * outputs
-            if x + 4 <= width:
-                _pixels(lines[i], start, bias, slope, row[x : x + 4])
-            else:
-                spare = np.empty((4, outputs), np.float32)
-                _pixels(lines[i], start, bias, slope, spare)
-                row[x:width] = spare[: width - x]
-        if residual.shape[0] > 0:
-            extra = residual[sample, z, first + i, 4 * tile : 4 * (tile + tiles)].reshape(-1)
-            target = row[4 * tile : 4 * (tile + tiles)].reshape(-1)
-            for k in range(target.size):
-                target[k] += extra[k]
-
-
-@nb.njit(**JIT)
-def _flat(made: Any, point: int, slot: int, n: int) -> Any:
-    """The first n numbers of a point from a tile on."""
-    return made[point, slot:].reshape(-1)[:n]
-
-
-@nb.njit(**JIT)
-def _combine(made: Any, q: int, slot: int, n: int, lines: Any) -> None:
-    """A^T along y of the points q, 6 + q, ... of a unit's tiles."""
-    m0, m1, m2 = _flat(made, q, slot, n), _flat(made, 6 + q, slot, n), _flat(made, 12 + q, slot, n)
-    m3, m4, m5 = _flat(made, 18 + q, slot, n), _flat(made, 24 + q, slot, n), _flat(made, 30 + q, slot, n)
-    y0, y1, y2, y3 = lines[0, q], lines[1, q], lines[2, q], lines[3, q]
-    two, four, eight = np.float32(2), np.float32(4), np.float32(8)
-    for k in range(n):
-        near, turn = m1[k] + m2[k], m1[k] - m2[k]
-        far, tilt = m3[k] + m4[k], m3[k] - m4[k]
-        y0[k] = m0[k] + near + far
-        y1[k] = turn + two * tilt
-        y2[k] = near + four * far
-        y3[k] = turn + eight * tilt + m5[k]
-
-
-@nb.njit(**JIT)
-def _pixels(points: Any, start: int, bias: Any, slope: float, out: Any) -> None:
-    """A^T along x for the four pixels of a tile, with bias and activation."""
-    n = out.shape[1]
-    end = start + n
-    m0, m1, m2 = points[0, start:end], points[1, start:end], points[2, start:end]
-    m3, m4, m5 = points[3, start:end], points[4, start:end], points[5, start:end]
-    y0, y1, y2, y3 = out[0], out[1], out[2], out[3]
-    two, four, eight = np.float32(2), np.float32(4), np.float32(8)
-    for k in range(n):
-        near, turn = m1[k] + m2[k], m1[k] - m2[k]
-        far, tilt = m3[k] + m4[k], m3[k] - m4[k]
-        a, b = m0[k] + near + far + bias[k], turn + two * tilt + bias[k]
-        c, d = near + four * far + bias[k], turn + eight * tilt + m5[k] + bias[k]
-        y0[k] = max(a, a * slope)
-        y1[k] = max(b, b * slope)
-        y2[k] = max(c, c * slope)
-        y3[k] = max(d, d * slope)
+            source = lines.ctypes.data + 4 * (6 * i * line + t * room)
+            here = row + 4 * t * outputs
+            goal, extra = y.ctypes.data + 4 * here, more + 4 * here if more else 0
+            x = 4 * (tile + t)
+            if x + 4 > width:
+                goal = spare.ctypes.data
+                if more:
+                    spare[4 : 4 + width - x] = residual[sample, z, first + i, x:width]
+                    extra = spare[4:].ctypes.data
+            to_pixels(source, line, goal, outputs, outputs, bias.ctypes.data, slope, extra)
+            if x + 4 > width:
+                y[sample, z, first + i, x:width] = spare[: width - x]

@@ -41,18 +41,3 @@ def test_tiles_of_an_image_see_what_the_whole_shows():
     whole = winograd.conv_winograd(x, filters, bias)
     part = winograd.conv_winograd(np.ascontiguousarray(x[:, :, :40, :40]), filters, bias)
     np.testing.assert_allclose(part[:, :, :39, :39], whole[:, :, :39, :39], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("filters", "stride", "padding"),
-    [
-        ((1, 3, 3, 16, 8), (1, 1, 1), (0, 1, 1)),
-        ((1, 3, 3, 16, 16), (1, 2, 2), (0, 1, 1)),
-        ((1, 3, 3, 16, 16), (1, 1, 1), (0, 0, 0)),
-        ((1, 5, 5, 16, 16), (1, 1, 1), (0, 2, 2)),
-        ((2, 3, 3, 16, 16), (1, 1, 1), (1, 1, 1)),
-    ],
-)
-def test_what_it_cannot_do_it_leaves(filters, stride, padding):
-    assert winograd.suits((1, 1, 64, 64, 16), (1, 3, 3, 16, 16), (1, 1, 1), (0, 1, 1))
-    assert not winograd.suits((1, 1, 64, 64, 16), filters, stride, padding)

@@ -1,0 +1,72 @@
+"""Filters in the order the tiles read them, kept for as long as their array lives if that can never change.
+
+An array that is read-only is the same for ever, so what was made of it is kept: a network that is made for
+inference freezes its filters, and pays for their transforms once. Arrays that a training changes are
+writeable and are transformed at every call.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numba as nb
+import numpy as np
+
+from skadetect._numba import PARALLEL
+from skadetect.nn.backends.base import Array
+from skadetect.nn.backends.cpu.tile import WIDTH
+
+_Kept = dict[tuple[int, str], tuple[Any, Array]]
+
+
+class FilterCache:
+    """What was made of read-only arrays, by the array and the purpose."""
+
+    def __init__(self) -> None:
+        self._kept: _Kept = {}
+
+    def get(self, filters: Array, purpose: str, make: Callable[[Array], Array]) -> Array:
+        """`make(filters)`, kept if the filters are read-only; an entry goes with its array."""
+        if filters.flags.writeable:
+            return make(filters)
+        key = (id(filters), purpose)
+        entry = self._kept.get(key)
+        if entry is not None and entry[0]() is filters:
+            return entry[1]
+        kept = self._kept
+        made = make(np.array(filters))
+        kept[key] = (weakref.ref(filters, lambda _: kept.pop(key, None)), made)
+        return made
+
+
+def pack(matrices: Array) -> Array:
+    """Matrices (n, rows, outputs) in panels (n, panels, rows, `WIDTH`) of outputs, zeros at the end."""
+    count, rows, outputs = matrices.shape
+    panels = np.empty((count, -(-outputs // WIDTH), rows, WIDTH), np.float32)
+    _pack(np.ascontiguousarray(matrices), panels)
+    return panels
+
+
+def padded(bias: Array | None, outputs: int) -> Array:
+    """Bias, or zeros, to the end of the last panel."""
+    out = np.zeros(-(-outputs // WIDTH) * WIDTH, np.float32)
+    if bias is not None:
+        out[:outputs] = bias
+    return out
+
+
+@nb.njit(**PARALLEL)
+def _pack(matrices: Any, panels: Any) -> None:
+    count, rows, outputs = matrices.shape
+    across = panels.shape[1]
+    for part in nb.prange(count * across):
+        n, panel = part // across, part % across
+        first = panel * WIDTH
+        width = min(WIDTH, outputs - first)
+        for row in range(rows):
+            line = panels[n, panel, row]
+            line[width:] = 0.0
+            for f in range(width):
+                line[f] = matrices[n, row, first + f]

@@ -1,0 +1,167 @@
+"""The transforms of Winograd's F(4, 3) along one axis, as vector instructions.
+
+`to_points` takes six pixels to six points, `to_pixels` six points to four pixels (Lavin & Gray 2016, CVPR,
+arXiv:1509.09308, section 4.3), both for `n` features side by side: a vector at a time, then one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from skadetect.nn.backends.cpu.tile import LANES
+
+_FLOAT, _INT, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_FUSE = ("contract", "nsz")
+_WHOLE = types.int64
+
+
+@intrinsic  # type: ignore[misc]
+def to_points(_: Any, sources: Any, goal: Any, step: Any, n: Any) -> Any:
+    """B^T of the six rows whose addresses are the table at `sources`, to `goal` + k * `step` (in floats)."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        sources, goal, step, n = arguments
+        table = builder.inttoptr(sources, _INT.as_pointer())
+        rows = [builder.load(builder.gep(table, [ir.Constant(_INT, k)])) for k in range(6)]
+
+        def turn(kind: Any, offset: Any) -> None:
+            values = [_load(builder, kind, row, offset) for row in rows]
+            for k, value in enumerate(_points(_Arithmetic(builder, kind), values)):
+                _store(builder, kind, goal, _add(builder, offset, step, k), value)
+
+        _each(builder, n, turn)
+        return context.get_dummy_value()
+
+    return types.void(_WHOLE, _WHOLE, _WHOLE, _WHOLE), generate
+
+
+@intrinsic  # type: ignore[misc]
+def to_pixels(
+    _: Any, source: Any, apart: Any, goal: Any, step: Any, n: Any, bias: Any, slope: Any, extra: Any
+) -> Any:
+    """A^T of the rows at `source` + k * `apart`, to `goal` + k * `step`.
+
+    Unless `bias` is zero, leaky(sum + what lies at `bias`) is written, plus what lies at `extra` + k * `step`
+    unless that is zero too.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        source, apart, goal, step, n, bias, slope, extra = arguments
+        zero = ir.Constant(_INT, 0)
+
+        def write(with_bias: bool, with_extra: bool) -> None:
+            def turn(kind: Any, offset: Any) -> None:
+                values = [_load(builder, kind, source, _add(builder, offset, apart, k)) for k in range(6)]
+                pixels = _pixels(_Arithmetic(builder, kind), values)
+                steep = _splat(builder, kind, slope)
+                for k, pixel in enumerate(pixels):
+                    place = _add(builder, offset, step, k)
+                    if with_bias:
+                        pixel = builder.fadd(pixel, _load(builder, kind, bias, offset))
+                        small = builder.fmul(pixel, steep)
+                        pixel = builder.select(builder.fcmp_ordered(">", pixel, small), pixel, small)
+                    if with_extra:
+                        pixel = builder.fadd(pixel, _load(builder, kind, extra, place))
+                    _store(builder, kind, goal, place, pixel)
+
+            _each(builder, n, turn)
+
+        with builder.if_else(builder.icmp_signed("==", bias, zero)) as (plain, finished):
+            with plain:
+                write(False, False)
+            with finished, builder.if_else(builder.icmp_signed("==", extra, zero)) as (alone, added):
+                with alone:
+                    write(True, False)
+                with added:
+                    write(True, True)
+        return context.get_dummy_value()
+
+    whole = [_WHOLE] * 6
+    return types.void(*whole, types.float32, _WHOLE), generate
+
+
+class _Arithmetic:
+    """Sums and products of vectors, or of single floats."""
+
+    def __init__(self, builder: Any, kind: Any) -> None:
+        self.builder, self.kind = builder, kind
+
+    def add(self, a: Any, b: Any) -> Any:
+        return self.builder.fadd(a, b, flags=_FUSE)
+
+    def subtract(self, a: Any, b: Any) -> Any:
+        return self.builder.fsub(a, b, flags=_FUSE)
+
+    def times(self, factor: float, a: Any) -> Any:
+        number = [factor] * LANES if self.kind is _VECTOR else factor
+        return self.builder.fmul(ir.Constant(self.kind, number), a, flags=_FUSE)
+
+
+def _points(m: _Arithmetic, x: list[Any]) -> list[Any]:
+    even, odd = m.subtract(x[4], m.times(4.0, x[2])), m.subtract(x[3], m.times(4.0, x[1]))
+    near, far = m.subtract(x[4], x[2]), m.times(2.0, m.subtract(x[3], x[1]))
+    return [
+        m.add(m.subtract(m.times(4.0, x[0]), m.times(5.0, x[2])), x[4]),
+        m.add(even, odd),
+        m.subtract(even, odd),
+        m.add(near, far),
+        m.subtract(near, far),
+        m.add(m.subtract(m.times(4.0, x[1]), m.times(5.0, x[3])), x[5]),
+    ]
+
+
+def _pixels(m: _Arithmetic, x: list[Any]) -> list[Any]:
+    near, turn, far, tilt = (
+        m.add(x[1], x[2]),
+        m.subtract(x[1], x[2]),
+        m.add(x[3], x[4]),
+        m.subtract(x[3], x[4]),
+    )
+    return [
+        m.add(m.add(x[0], near), far),
+        m.add(turn, m.times(2.0, tilt)),
+        m.add(near, m.times(4.0, far)),
+        m.add(m.add(turn, m.times(8.0, tilt)), x[5]),
+    ]
+
+
+def _each(builder: Any, n: Any, turn: Any) -> None:
+    """Write `turn` for every whole vector of n floats, and for every float behind them."""
+    lanes = ir.Constant(_INT, LANES)
+    vectors = builder.sdiv(n, lanes)
+    with cgutils.for_range(builder, vectors) as loop:
+        turn(_VECTOR, builder.mul(loop.index, lanes))
+    whole = builder.mul(vectors, lanes)
+    with cgutils.for_range(builder, builder.sub(n, whole)) as loop:
+        turn(_FLOAT, builder.add(whole, loop.index))
+
+
+def _add(builder: Any, offset: Any, step: Any, k: int) -> Any:
+    return builder.add(offset, builder.mul(step, ir.Constant(_INT, k)))
+
+
+def _pointer(builder: Any, kind: Any, address: Any, offset: Any) -> Any:
+    return builder.bitcast(
+        builder.gep(builder.inttoptr(address, _FLOAT.as_pointer()), [offset]), kind.as_pointer()
+    )
+
+
+def _load(builder: Any, kind: Any, address: Any, offset: Any) -> Any:
+    return builder.load(_pointer(builder, kind, address, offset), align=4)
+
+
+def _store(builder: Any, kind: Any, address: Any, offset: Any, value: Any) -> None:
+    builder.store(value, _pointer(builder, kind, address, offset), align=4)
+
+
+def _splat(builder: Any, kind: Any, value: Any) -> Any:
+    if kind is _FLOAT:
+        return value
+    blank = ir.Constant(_VECTOR, ir.Undefined)
+    single = builder.insert_element(blank, value, ir.Constant(_INT32, 0))
+    return builder.shuffle_vector(single, blank, ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES))
