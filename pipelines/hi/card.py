@@ -21,8 +21,8 @@ cubes of any telescope, and measures their line flux, HI diameter, line widths, 
 inclination. `skadetect detect` uses it for cubes unless told otherwise."""
 LIMITS = """\
 - It is a first model: on held-out cubes its official SDC2 score is about half of that of a smooth-and-clip
-  finder that was tuned on their truth, at a higher purity. Wide lines and large bright galaxies score too low;
-  for nearby galaxies a threshold of 0.5 to 0.6 serves better.
+  finder that was tuned on their truth, at a higher purity. Wide lines and large bright galaxies score too
+  low; for nearby galaxies a threshold of 0.5 to 0.6 serves better.
 - It learned from simulations only: discs that are lopsided, patchy, warped, holed, have arms, tails and
   companions, in noise with continuum residuals, absorption and RFI ripples. Strongly interacting groups,
   Galactic HI, high-velocity clouds and outflows are not among them.
