@@ -99,4 +99,4 @@ def test_the_network_takes_what_was_planned() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     planned = tile_bytes(s.shape, model) - FIXED_BYTES - PIXEL_BYTES * s.size
-    assert 0.9 * planned < peak < 1.1 * planned
+    assert 0.8 * planned < peak < 1.1 * planned
