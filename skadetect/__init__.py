@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skadetect.errors import SkadetectError as SkadetectError
     from skadetect.evaluate import score_sdc1 as score_sdc1
     from skadetect.evaluate import score_sdc2 as score_sdc2
+    from skadetect.evaluate import validate_submission as validate_submission
     from skadetect.image import Image as Image
     from skadetect.image import open_image as open_image
     from skadetect.nn.model import Model as Model
@@ -50,6 +51,7 @@ _HOME = {
     "HiOptions": "simulate",
     "score_sdc1": "evaluate",
     "score_sdc2": "evaluate",
+    "validate_submission": "evaluate",
     "SkadetectError": "errors",
     "InputError": "errors",
     "ConfigError": "errors",

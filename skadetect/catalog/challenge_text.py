@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,25 +34,44 @@ def parse_rows(path: Path, skip: int, names: Sequence[str]) -> pd.DataFrame:
     -------
     DataFrame
         The columns as pandas reads them, and one more that is empty unless a row is too long.
-
-    Raises
-    ------
-    InputError
-        Rows differ in length by more than one.
     """
     # One column too many in `names` catches long rows, which pandas would otherwise shift without a word.
     columns = [*names, _SURPLUS]
+    options: dict[str, Any] = {"sep": r"\s+", "header": None, "index_col": False, "low_memory": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # said of rows that are cut
+        try:
+            return pd.read_csv(path, skiprows=skip, names=columns, **options)
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame(columns=columns)
+        except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError):
+            return pd.DataFrame(_split_rows(path, skip, len(names)), columns=columns)
+
+
+def looks_like_row(fields: Sequence[str], least: int) -> bool:
+    """Whether a line is a row, sound or broken, and no text: so many fields, most of them numbers."""
+    return len(fields) >= least and sum(map(is_number, fields)) >= 0.75 * len(fields)
+
+
+def _split_rows(path: Path, skip: int, width: int) -> list[list[str | None]]:
+    """Fields of each row, None for those that are missing, and what is too much as one more."""
+    rows: list[list[str | None]] = []
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        for number, line in enumerate(handle):
+            fields: list[str | None] = [*line.split()]
+            if number >= skip and fields:
+                known, surplus = fields[:width], " ".join(map(str, fields[width:])) or None
+                rows.append([*known, *[None] * (width - len(known)), surplus])
+    return rows
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as a float is written."""
     try:
-        return pd.read_csv(
-            path, sep=r"\s+", skiprows=skip, names=columns, header=None, index_col=False, low_memory=False
-        )
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame(columns=columns)
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: rows differ in length, expected {len(names)} columns in each ({reason})"
-        ) from error
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def format_problems(table: pd.DataFrame, integers: Collection[str]) -> list[str]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from skadetect.catalog.challenge_text import (
     format_problems,
+    is_number,
+    looks_like_row,
     parse_rows,
     require_columns,
     typed,
@@ -44,6 +47,7 @@ _FORMATS = {
     "core_frac": "%.6f", "b_maj": "%.6f", "b_min": "%.6f", "pa": "%.4f", "size": "%d", "class": "%d",
 }  # fmt: skip
 _PREAMBLE_LIMIT = 1000
+_LEAST_FIELDS = 10  # of a line that may be a broken row
 
 
 def read_sdc1(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
@@ -68,19 +72,37 @@ def read_sdc1(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFr
         The file is absent, holds neither a row of numbers nor the header of an empty catalogue, or has any
         problem: all of them are named in the one message.
     """
+    text = inspect_sdc1(path)
+    problems = text.problems + (tuple(check_sdc1(text.table)) if strict and not text.problems else ())
+    if problems:
+        raise InputError(f"{path}: {'; '.join(problems)}")
+    return text.table
+
+
+class Sdc1Text(NamedTuple):
+    """A file as it is: its rows, the lines before the first of them, and what is no number or too much."""
+
+    table: pd.DataFrame
+    preamble: int
+    problems: tuple[str, ...]
+
+
+def inspect_sdc1(path: str | os.PathLike[str]) -> Sdc1Text:
+    """Read a file of 12 or 15 columns and list what is wrong with its format, dropping no row.
+
+    Raises
+    ------
+    InputError
+        The file is absent, or holds neither a row of numbers nor the header of an empty catalogue.
+    """
     path = Path(path)
     skip, width = _find_data(path)
     names = [*SDC1_COLUMNS, *TRAINING_COLUMNS][:width]
     if skip is None:
-        return typed(pd.DataFrame(columns=names), names, _INTEGERS)
+        return Sdc1Text(typed(pd.DataFrame(columns=names), names, _INTEGERS), 1, ())
     table = parse_rows(path, skip, names)
-    problems = format_problems(table, _INTEGERS)
-    if not problems:
-        table = typed(table, names, _INTEGERS)
-        problems = check_sdc1(table) if strict else []
-    if problems:
-        raise InputError(f"{path}: {'; '.join(problems)}")
-    return table
+    problems = tuple(format_problems(table, _INTEGERS))
+    return Sdc1Text(table if problems else typed(table, names, _INTEGERS), skip, problems)
 
 
 def write_sdc1(table: pd.DataFrame, path: str | os.PathLike[str], *, header: bool = True) -> None:
@@ -113,29 +135,27 @@ def check_sdc1(table: pd.DataFrame) -> list[str]:
 
 
 def _find_data(path: Path) -> tuple[int | None, int]:
-    """Count the lines before the first row of numbers (None: a header and no row), and the columns."""
+    """Count the lines before the first row, sound or not (None: a header and no row), and the columns."""
     widths = (len(SDC1_COLUMNS), len(SDC1_COLUMNS) + len(TRAINING_COLUMNS))
-    found, header = set(), False
+    found, header, first = set(), False, None
     try:
         with path.open(encoding="utf-8", errors="replace") as handle:
             for number, line in zip(range(_PREAMBLE_LIMIT), handle, strict=False):
                 fields = line.split()
                 header = header or fields[: widths[0]] == list(SDC1_COLUMNS)
+                if first is None and looks_like_row(fields, _LEAST_FIELDS):
+                    first = number
                 if _all_numbers(fields):
                     if len(fields) in widths:
-                        return number, len(fields)
+                        return first, len(fields)
                     found.add(len(fields))
     except OSError as error:
         raise InputError(f"{path}: cannot read the catalogue ({error.strerror})") from error
-    if header and not found:
+    if header and not found and first is None:
         return None, widths[0]
     seen = f"rows of {', '.join(map(str, sorted(found)))} numbers" if found else "no row of numbers"
     raise InputError(f"{path}: {seen}, expected rows of 12 or 15 numbers ({' '.join(SDC1_COLUMNS)})")
 
 
 def _all_numbers(fields: list[str]) -> bool:
-    try:
-        [float(field) for field in fields]
-    except ValueError:
-        return False
-    return bool(fields)
+    return bool(fields) and all(map(is_number, fields))

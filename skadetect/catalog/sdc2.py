@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,18 +62,35 @@ def read_sdc2(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFr
         The file is absent, its first line is not the header, or its rows have any problem: all of them are
         named in the one message.
     """
+    text = inspect_sdc2(path)
+    problems = text.problems + (tuple(check_sdc2(text.table)) if strict and not text.problems else ())
+    if problems:
+        raise InputError(f"{path}: {'; '.join(problems)}")
+    return text.table
+
+
+class Sdc2Text(NamedTuple):
+    """A file as it is: its rows, and what is no number or too much in them."""
+
+    table: pd.DataFrame
+    problems: tuple[str, ...]
+
+
+def inspect_sdc2(path: str | os.PathLike[str]) -> Sdc2Text:
+    """Read a file of nine columns and list what is wrong with its format, dropping no row.
+
+    Raises
+    ------
+    InputError
+        The file is absent, or its first line is not the header.
+    """
     path = Path(path)
     header, skip = _first_line(path)
     if header != list(SDC2_COLUMNS):
         raise InputError(f"{path}: {_header_problem(header)}, expected {' '.join(SDC2_COLUMNS)}")
     table = parse_rows(path, skip, SDC2_COLUMNS)
-    problems = format_problems(table, _INTEGERS)
-    if not problems:
-        table = typed(table, SDC2_COLUMNS, _INTEGERS)
-        problems = check_sdc2(table) if strict else []
-    if problems:
-        raise InputError(f"{path}: {'; '.join(problems)}")
-    return table
+    problems = tuple(format_problems(table, _INTEGERS))
+    return Sdc2Text(table if problems else typed(table, SDC2_COLUMNS, _INTEGERS), problems)
 
 
 def write_sdc2(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "simulate": "Make images with known sources.",
     "train": "Train a network on images and their catalogues.",
     "score": "Score a catalogue against the truth.",
+    "validate": "Check a challenge submission before it is sent.",
     "models": "List the models that come with skadetect.",
     "info": "Versions and machine, for a bug report.",
 }
