@@ -2,7 +2,8 @@
 
 For each NAME in FOLDER/cases.json (a list of objects with name, challenge and the options of the scorer) it
 reads NAME_sub and NAME_truth, text files (.txt) or arrays of the challenge's columns (.npy), and prints one
-JSON object of results by name.
+JSON object of results by name. Without FOLDER it does so for each folder named in a line of its input, until
+that ends.
 """
 
 import json
@@ -53,7 +54,12 @@ def run(folder, case):
     return {**counts, "score": float(score.value), "means": means, "seconds": seconds}
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def run_all(folder):
+    """Score all cases of a folder, results as one line."""
     cases = json.loads((folder / "cases.json").read_text())
-    print(json.dumps({case["name"]: run(folder, case) for case in cases}))
+    print(json.dumps({case["name"]: run(folder, case) for case in cases}), flush=True)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:2] or sys.stdin:
+        run_all(Path(name.strip()))

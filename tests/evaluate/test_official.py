@@ -1,7 +1,7 @@
 """Scores equal those of the official package on random catalogues.
 
-The package needs an environment of its own; SKA_SDC_PYTHON names its interpreter, and without it the tests
-are skipped.
+The package needs an environment of its own, which `make test` makes in .venv/oracle; SKA_SDC_PYTHON names
+another interpreter. Without either the tests are skipped.
 """
 
 from __future__ import annotations
@@ -9,33 +9,60 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from evaluate.sdc2_oracle import random_tables
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from skadetect.catalog.sdc1 import SDC1_COLUMNS
 from skadetect.evaluate import score_sdc1
 from skadetect.evaluate.sdc2 import score_sdc2
 
-pytestmark = pytest.mark.skipif(
-    "SKA_SDC_PYTHON" not in os.environ, reason="SKA_SDC_PYTHON names no environment of the official package"
-)
+OURS = Path(__file__).parents[2] / ".venv" / "oracle" / "bin" / "python"
+PYTHON = os.environ.get("SKA_SDC_PYTHON") or (str(OURS) if OURS.exists() else "")
+pytestmark = pytest.mark.skipif(not PYTHON, reason="there is no environment of the official package")
 COUNTS = ("n_det", "n_bad", "n_match", "n_false")
 
 
-def official(folder, cases):
-    """Results of the official package, for tables (submission, truth) and the options of each case."""
-    for case in cases:
-        for kind, table in zip(("sub", "truth"), case.pop("tables")):
+class Official:
+    """The official package in a process of its own, which scores folder after folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+        script = str(Path(__file__).with_name("run_ska_sdc.py"))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen([PYTHON, script], text=True, **pipes)
+
+    def score(self, sub, truth, **case):
+        """Its results, and the tables as they read from its files."""
+        self.count += 1
+        folder = self.folder / str(self.count)
+        folder.mkdir()
+        tables = []
+        for kind, table in (("sub", sub), ("truth", truth)):
             header = kind == "sub" or case["challenge"] == "sdc2"
-            table.to_csv(folder / f"{case['name']}_{kind}.txt", sep=" ", index=False, header=header)
-    (folder / "cases.json").write_text(json.dumps(cases))
-    script = Path(__file__).with_name("run_ska_sdc.py")
-    command = [os.environ["SKA_SDC_PYTHON"], str(script), str(folder)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            table.to_csv(folder / f"a_{kind}.txt", sep=" ", index=False, header=header)
+            read = pd.read_csv(folder / f"a_{kind}.txt", sep=" ", names=list(table), skiprows=int(header))
+            tables.append(read)
+        (folder / "cases.json").write_text(json.dumps([{"name": "a", **case}]))
+        self.process.stdin.write(f"{folder}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["a"], *tables
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory) -> Iterator[Official]:
+    """One process for all tests: importing the package takes longer than scoring."""
+    one = Official(tmp_path_factory.mktemp("official"))
+    yield one
+    one.process.stdin.close()
+    one.process.stdout.close()
+    one.process.wait(timeout=60)
 
 
 def same(result, expected):
@@ -77,29 +104,32 @@ def sdc1_case(seed):
     return sub.assign(id=np.arange(len(sub))), truth
 
 
-def test_sdc2(tmp_path):
-    tables = {f"case{seed}": sdc2_case(seed) for seed in range(40)}
-    cases = [{"name": name, "challenge": "sdc2", "tables": pair} for name, pair in tables.items()]
-    expected = official(tmp_path, cases)
-    matched = 0
-    for name in tables:
-        paths = [tmp_path / f"{name}_{kind}.txt" for kind in ("sub", "truth")]
-        result = score_sdc2(*(pd.read_csv(path, sep=" ") for path in paths))
-        same(result, expected[name])
-        matched += result.n_match
-    assert matched > 1000
+SEEDS = st.integers(0, 10_000)
+given_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 
-@pytest.mark.parametrize("freq", [560, 1400, 9200])
-def test_sdc1(tmp_path, freq):
-    options = {"freq": freq, "mode": "centroid" if freq == 1400 else "core", "train": freq != 560}
-    tables = {f"case{seed}": sdc1_case(seed + freq) for seed in range(12)}
-    cases = [{"name": name, "challenge": "sdc1", "tables": pair, **options} for name, pair in tables.items()]
-    expected = official(tmp_path, cases)
-    for name in tables:
-        paths = [tmp_path / f"{name}_{kind}.txt" for kind in ("sub", "truth")]
-        sub, truth = (
-            pd.read_csv(path, sep=" ", names=list(SDC1_COLUMNS), skiprows=skip)
-            for path, skip in zip(paths, (1, 0))
-        )
-        same(score_sdc1(sub, truth, **options), expected[name])
+@given_fixture
+@given(seed=SEEDS)
+def test_sdc2(official, seed):
+    expected, sub, truth = official.score(*sdc2_case(seed), challenge="sdc2")
+    same(score_sdc2(sub, truth), expected)
+
+
+@given_fixture
+@given(
+    seed=SEEDS,
+    freq=st.sampled_from([560, 1400, 9200]),
+    mode=st.sampled_from(["core", "centroid"]),
+    train=st.booleans(),
+)
+def test_sdc1(official, seed, freq, mode, train):
+    options = {"freq": freq, "mode": mode, "train": train}
+    expected, sub, truth = official.score(*sdc1_case(seed), challenge="sdc1", **options)
+    same(score_sdc1(sub, truth, **options), expected)
+
+
+def test_cases_have_matches(official):
+    _, *sdc1 = official.score(*sdc1_case(1), challenge="sdc1", freq=560, mode="core", train=False)
+    _, *sdc2 = official.score(*sdc2_case(1), challenge="sdc2")
+    assert score_sdc1(*sdc1).n_match > 50
+    assert score_sdc2(*sdc2).n_match > 0
