@@ -26,7 +26,7 @@ from skadetect.formulas import (
     residual,
     sigmoid,
 )
-from skadetect.nn.association import IGNORED, Assignment, associate
+from skadetect.nn.association import IGNORED, NEAR, Assignment, associate, mark_near
 from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss_options import LOGIT_LOSSES, AssociationOptions, LossOptions
 from skadetect.nn.targets import Targets
@@ -61,7 +61,7 @@ class _Settings(NamedTuple):
     weights: np.ndarray  # the same five parts and the parameters
     limits: np.ndarray  # probability, objectness, classes, parameters
     binary_range: np.ndarray  # target of the background, largest target
-    background: np.ndarray  # (n_boxes,)
+    background: np.ndarray  # (2, n_boxes): anywhere, and next to a target
     parameter_kinds: np.ndarray  # (P,) int64
     gamma: np.ndarray  # (P,)
     tolerance: np.ndarray  # (P,)
@@ -105,6 +105,8 @@ def yolo_loss(
     """
     options = LossOptions() if options is None else options
     assignment = associate(outputs, targets, head, options.association, startup=startup, seed=seed)
+    if options.near_weight < 1.0:
+        mark_near(assignment, targets, head, outputs.shape[1:4])
     return assigned_loss(outputs, targets, assignment, head, options)
 
 
@@ -156,7 +158,9 @@ def _settings(options: LossOptions, head: HeadSpec, scale: float) -> _Settings:
         weights=np.array(weights) * scale,
         limits=np.array(limits),
         binary_range=np.array(options.objectness_range),
-        background=np.array(_spread("background", options.background, head.n_boxes)),
+        background=np.outer(
+            [1.0, options.near_weight], _spread("background", options.background, head.n_boxes)
+        ),
         parameter_kinds=np.array(parameter_kinds, dtype=np.int64),
         gamma=np.array(_spread("gamma", options.gamma, head.parameters), dtype=np.float64),
         tolerance=np.array(_spread("tolerance", options.tolerance, head.parameters), dtype=np.float64),
@@ -214,7 +218,8 @@ def _loss_patch(
                 if quality[flat, b] > settings.limits[3]:
                     _box_parameters(values, truth[1][t], settings, grad, terms)
             elif t != IGNORED:
-                _background(values, b, ndim, settings, grad, terms)
+                weight = settings.background[1 if t == NEAR else 0, b]
+                _background(values, weight, ndim, settings, grad, terms)
 
 
 @njit(**JIT)
@@ -278,11 +283,11 @@ def _box_presence(
 
 @njit(**JIT)
 def _background(
-    values: np.ndarray, b: int, ndim: int, settings: _Settings, grad: np.ndarray, terms: np.ndarray
+    values: np.ndarray, weight: float, ndim: int, settings: _Settings, grad: np.ndarray, terms: np.ndarray
 ) -> None:
     """P and O of a box with nothing to find."""
     for part in range(2):
-        factor = settings.weights[2 + part] * settings.background[b]
+        factor = settings.weights[2 + part] * weight
         if factor != 0:
             value, slope = _binary(
                 settings.kinds[2 + part], values[2 * ndim + part], settings.binary_range[0]

@@ -91,6 +91,9 @@ class LossOptions:
         Weight of each part.
     background : tuple of float
         Weight of the background term of P and O, per prior; one entry serves all.
+    near_weight : float
+        Factor on the background term in the cells next to that of a target, 0 to 1: below 1 a source near the
+        edge of its cell may be told by either cell, and keeps a high score.
     objectness_target : str
         "one", or "overlap": (1 + overlap) / 2 (the IoU itself for "iou").
     objectness_range : tuple of float
@@ -123,6 +126,7 @@ class LossOptions:
     classes_weight: float = 1.0
     parameters_weight: float = 1.0
     background: tuple[float, ...] = (1.0,)
+    near_weight: float = 1.0
     objectness_target: str = "one"
     objectness_range: tuple[float, float] = (0.0, 1.0)
     probability_limit: float = NO_LIMIT
@@ -140,6 +144,8 @@ class LossOptions:
         _check("classes", self.classes, tuple(LOGIT_LOSSES))
         _check("objectness_target", self.objectness_target, ("one", "overlap"))
         _check("normalise", self.normalise, ("matched", "patches", "none"))
+        if not 0 <= self.near_weight <= 1:
+            raise ConfigError(f"loss near_weight is {self.near_weight}, expected 0 to 1")
         for name in self.parameters:
             _check("parameters", name, tuple(RESIDUALS))
 

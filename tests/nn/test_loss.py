@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as tf
 
 from skadetect.errors import ConfigError
-from skadetect.nn.association import IGNORED, associate
+from skadetect.nn.association import BACKGROUND, IGNORED, NEAR, associate, mark_near
 from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss import AssociationOptions, LossOptions, Targets, assigned_loss, yolo_loss
 
@@ -270,3 +270,37 @@ def test_other_parameters_are_refused():
     outputs, _ = scene(FLAT)
     with pytest.raises(ConfigError, match="expected 4"):
         yolo_loss(outputs, Targets.concatenate([Targets.of_patch(np.zeros((1, 2, 2)))] * 2), FLAT)
+
+
+@pytest.mark.parametrize("head", [FLAT, NINE], ids=["one box", "nine boxes"])
+def test_cells_around_a_target_learn_the_background_with_their_own_weight(head):
+    outputs, targets = scene(head, n=2)
+    options = LossOptions(near_weight=0.25)
+    plain = yolo_loss(outputs, targets, head, replace(options, near_weight=1.0))[1]
+    softer = yolo_loss(outputs, targets, head, options)[1]
+    matched = associate(outputs, targets, head, options.association)
+    background = matched.target == BACKGROUND
+    mark_near(matched, targets, head, outputs.shape[1:4])
+    near = matched.target == NEAR
+    assert near.any() and (background & ~near).any()
+    boxes = (len(outputs), -1, head.n_boxes, head.box_width)
+    plain, softer = plain.reshape(boxes), softer.reshape(boxes)
+    assert np.allclose(softer[near], 0.25 * plain[near])
+    assert np.array_equal(softer[~near], plain[~near])
+
+
+@pytest.mark.parametrize("head", [FLAT, CUBE], ids=["image", "cube"])
+def test_near_is_the_background_within_one_cell_of_a_target_on_every_axis(head):
+    outputs, targets = scene(head, n=3)
+    cells = outputs.shape[4 - head.ndim : 4]
+    matched = associate(outputs, targets, head, MODERN.association)
+    before = matched.target.copy()
+    mark_near(matched, targets, head, outputs.shape[1:4])
+    own = np.floor(targets.boxes.mean(axis=1) / head.stride[3 - head.ndim :])
+    places = np.indices(cells).reshape(head.ndim, -1).T
+    for patch in range(len(outputs)):
+        rows = slice(targets.start[patch], targets.start[patch + 1])
+        distance = np.abs(places[:, None] - own[rows]).max(axis=2).min(axis=1)
+        expected = (distance <= 1)[:, None] & (before[patch] == BACKGROUND)
+        assert np.array_equal(matched.target[patch] == NEAR, expected)
+        assert np.array_equal(matched.target[patch][~expected], before[patch][~expected])
