@@ -11,21 +11,38 @@ from skadetect.simulate import HiOptions, simulate_hi
 
 SDC2_SHAPE, NEARBY_SHAPE = (1024, 256, 256), (384, 192, 192)
 SDC2_TEST_SHAPE, NEARBY_TEST_SHAPE = (2048, 320, 320), (512, 256, 256)
+#: Times as many galaxies as nature has: enough to choose a threshold by, and still hardly any that overlap.
+DENSITY = 6.0
+
+
+def _sdc2(seed: int, frequency: float, shape: tuple[int, int, int], density: float = 1.0) -> HiOptions:
+    return HiOptions(shape=shape, seed=seed, frequency=frequency, density=density)
+
+
 CUBES = {
     "validation": {
-        "sdc2_1": HiOptions(shape=SDC2_SHAPE, seed=910001, frequency=1010.0),
-        "sdc2_2": HiOptions(shape=SDC2_SHAPE, seed=910002, frequency=1085.0),
-        "dense_1": HiOptions(shape=SDC2_SHAPE, seed=910003, frequency=1045.0, density=6.0),
-        "nearby_1": HiOptions(shape=NEARBY_SHAPE, seed=910011, setting="nearby"),
-        "nearby_2": HiOptions(shape=NEARBY_SHAPE, seed=910012, setting="nearby"),
+        "sdc2_1": _sdc2(910001, 1010.0, SDC2_SHAPE),
+        "sdc2_2": _sdc2(910002, 1085.0, SDC2_SHAPE),
+        "dense_1": _sdc2(910003, 1045.0, SDC2_SHAPE, DENSITY),
+        "dense_2": _sdc2(910004, 966.0, SDC2_SHAPE, DENSITY),
+        "dense_3": _sdc2(910005, 1090.0, SDC2_SHAPE, DENSITY),
+        "dense_4": _sdc2(910006, 1130.0, SDC2_SHAPE, DENSITY),
+        **{
+            f"nearby_{number}": HiOptions(shape=NEARBY_SHAPE, seed=910010 + number, setting="nearby")
+            for number in range(1, 9)
+        },
     },
     "test": {
-        "sdc2_1": HiOptions(shape=SDC2_TEST_SHAPE, seed=920001, frequency=990.0),
-        "sdc2_2": HiOptions(shape=SDC2_TEST_SHAPE, seed=920002, frequency=1060.0),
-        "sdc2_3": HiOptions(shape=SDC2_TEST_SHAPE, seed=920003, frequency=1115.0),
-        "nearby_1": HiOptions(shape=NEARBY_TEST_SHAPE, seed=920011, setting="nearby"),
-        "nearby_2": HiOptions(shape=NEARBY_TEST_SHAPE, seed=920012, setting="nearby"),
-        "nearby_3": HiOptions(shape=NEARBY_TEST_SHAPE, seed=920013, setting="nearby"),
+        "sdc2_1": _sdc2(920001, 990.0, SDC2_TEST_SHAPE),
+        "sdc2_2": _sdc2(920002, 1060.0, SDC2_TEST_SHAPE),
+        "sdc2_3": _sdc2(920003, 1115.0, SDC2_TEST_SHAPE),
+        "dense_1": _sdc2(920004, 1000.0, SDC2_SHAPE, DENSITY),
+        "dense_2": _sdc2(920005, 1070.0, SDC2_SHAPE, DENSITY),
+        "dense_3": _sdc2(920006, 1125.0, SDC2_SHAPE, DENSITY),
+        **{
+            f"nearby_{number}": HiOptions(shape=NEARBY_TEST_SHAPE, seed=920010 + number, setting="nearby")
+            for number in range(1, 4)
+        },
     },
 }
 
