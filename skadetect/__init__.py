@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from skadetect.image import Image as Image
     from skadetect.image import open_image as open_image
     from skadetect.nn.model import Model as Model
+    from skadetect.plan import plan as plan
     from skadetect.simulate import ContinuumOptions as ContinuumOptions
     from skadetect.simulate import HiOptions as HiOptions
     from skadetect.simulate import simulate_continuum as simulate_continuum
@@ -45,6 +46,7 @@ _HOME = {
     "Catalog": "catalog.catalog",
     "Model": "nn.model",
     "train": "train.loop",
+    "plan": "plan",
     "simulate_continuum": "simulate",
     "ContinuumOptions": "simulate",
     "simulate_hi": "simulate",
@@ -63,7 +65,7 @@ __all__ = ["__version__", *_HOME]
 
 
 # modules that are called like the function of their name: skadetect.detect(image), skadetect.train(config)
-_VERBS = ("detect", "train")
+_VERBS = ("detect", "plan", "train")
 
 
 def __getattr__(name: str) -> Any:

@@ -127,10 +127,9 @@ def estimate_background(
     """
     options = options or BackgroundOptions()
     planes, height, width = image.shape
-    side = options.cell or max(128, math.ceil(options.cell_beams * image.pixel_beam.fwhm))
-    edges_y, edges_x = _edges(height, side), _edges(width, side)
-    rows = edges_y.size - 1
-    mesh = np.full((2, planes, rows, edges_x.size - 1), np.nan)
+    _, rows, columns = mesh_shape(image, options)
+    edges_y, edges_x = _edges(height, rows), _edges(width, columns)
+    mesh = np.full((2, planes, rows, columns), np.nan)
     at_once = max(1, BLOCK_PIXELS // (int(np.diff(edges_y).max()) * width))
     starts = range(0, planes, at_once)
     for step, first in enumerate(starts):
@@ -141,14 +140,22 @@ def estimate_background(
             if progress is not None:
                 progress(step * rows + row + 1, len(starts) * rows)
         mesh[:, slice(*channels)] = _completed(mesh[:, slice(*channels)], size=options.filter_size)
-    cell_beams = height * width / (rows * (edges_x.size - 1)) / image.pixel_beam.area
+    cell_beams = height * width / (rows * columns) / image.pixel_beam.area
     steady(mesh[0], mesh[1], beams=min(cell_beams, options.samples), window=options.channels)
     return Background(mesh[0], mesh[1], image.shape)
 
 
-def _edges(extent: int, side: int) -> NDArray[np.int64]:
-    """Borders of cells of about `side` that share an extent equally."""
-    return np.rint(np.linspace(0, extent, max(1, round(extent / side)) + 1)).astype(np.int64)
+def mesh_shape(image: Image, options: BackgroundOptions | None = None) -> tuple[int, int, int]:
+    """Planes, rows and columns of the mesh of an image; its pixels are not read."""
+    options = options or BackgroundOptions()
+    side = options.cell or max(128, math.ceil(options.cell_beams * image.pixel_beam.fwhm))
+    planes, height, width = image.shape
+    return planes, max(1, round(height / side)), max(1, round(width / side))
+
+
+def _edges(extent: int, cells: int) -> NDArray[np.int64]:
+    """Borders of cells that share an extent equally."""
+    return np.rint(np.linspace(0, extent, cells + 1)).astype(np.int64)
 
 
 def _mesh_positions(start: int, count: int, *, extent: int, cells: int) -> NDArray[np.float64]:

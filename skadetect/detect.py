@@ -144,12 +144,12 @@ class Detector:
         if folder is not None and original.ndim == 2:
             raise InputError(f"{_described(original)}; products are made of the galaxies of a cube")
         original = _without_flagged(original, self.options)
-        run = _Run(image, original, *self._model_for(original))
+        run = _Run(image, original, *self.model_for(original))
         normalization = run.model.normalization
         view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
         parts, seconds = [], 0.0
-        for level, seen in enumerate(level_views(view, count, room=self._room())):
+        for level, seen in enumerate(level_views(view, count, room=held_room(self.options))):
             rows, network = self._search(run, seen, level, resume_folder)
             parts.append((rows, seen))
             seconds += network
@@ -209,23 +209,17 @@ class Detector:
         with _bar(options.progress, "products") as show:
             write_products(catalog, cube, folder, options=how, progress=show)
 
-    def _room(self) -> float:
-        """Bytes for a view that is held in memory; none where each worker would have a copy."""
-        options = self.options
-        return HELD_SHARE * worker_bytes(options.max_memory, 1) if options.workers == 1 else 0.0
-
     def _search(
         self, run: _Run, view: Image, level: int, resume_folder: str | os.PathLike[str] | None
     ) -> tuple[Detections, float]:
         """Merged detections in one view of an image, and the network's seconds."""
         options, label = self.options, f" of level {level}" if level else ""
         with _bar(options.progress, f"background{label}") as show:
-            settings = BackgroundOptions(samples=CUBE_SAMPLES) if view.ndim == 3 else None
-            background = estimate_background(view, settings, progress=show)
+            background = estimate_background(view, background_options(view), progress=show)
         view = _without_bad_channels(view, background)
         job = Job(view, background, run.model, self._threshold(run.model), options.device)
         # Each view that is held is a quarter of the one before.
-        grid, ledger = plan(job, options, held=4 / 3 * self._room() if level else 0.0), None
+        grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
         if resume_folder is not None:
             ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
@@ -236,8 +230,8 @@ class Detector:
         given = self.options.threshold
         return model.threshold if given is None else given
 
-    def _model_for(self, image: Image) -> tuple[Model, str]:
-        """The model for an image of its rank, and the digest of its weights.
+    def model_for(self, image: Image) -> tuple[Model, str]:
+        """The model for an image of its rank, batch norms folded, and the digest of its weights.
 
         Raises
         ------
@@ -260,6 +254,16 @@ class Detector:
             model = given if isinstance(given, Model) else Model.load(given)
             self._loaded[key] = model.folded(), model.digest
         return self._loaded[key]
+
+
+def background_options(view: Image) -> BackgroundOptions | None:
+    """How the background of a view is estimated; None for the usual way."""
+    return BackgroundOptions(samples=CUBE_SAMPLES) if view.ndim == 3 else None
+
+
+def held_room(options: DetectOptions) -> float:
+    """Bytes for a view that is held in memory; none where each worker would have a copy."""
+    return HELD_SHARE * worker_bytes(options.max_memory, 1) if options.workers == 1 else 0.0
 
 
 def _described(image: Image) -> str:

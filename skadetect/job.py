@@ -51,6 +51,7 @@ def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
         shape: Corner = (1 if model.head.ndim == 2 else side, side, side)
     else:
         memory, workers = options.max_memory, options.workers
+        held += job.background.level.nbytes + job.background.rms.nbytes
         shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held)
     return TileGrid.cover(job.image.shape, shape, halo=model.halo, step=model.stride)
 

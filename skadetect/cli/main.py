@@ -15,6 +15,7 @@ from skadetect.errors import SkadetectError
 # command -> its one line in the help; each lives in the module of its name, imported when it is run
 _COMMANDS = {
     "detect": "Find and measure the sources of images, write catalogues.",
+    "plan": "Tiles, memory and time that a detection will take.",
     "simulate": "Make images with known sources.",
     "train": "Train a network on images and their catalogues.",
     "score": "Score a catalogue against the truth.",
