@@ -143,6 +143,7 @@ def _pixel_columns(rows: Detections, shapes: _Shapes, snr: NDArray[np.float64]) 
         "local_background": rows.background,
         "snr": snr,
         "score": rows.score,
+        "prior": rows.prior,
         "x_min": x_min,
         "x_max": x_max,
         "y_min": y_min,

@@ -161,6 +161,7 @@ def _line_columns(rows: Detections, galaxies: _Galaxies) -> Columns:
         "rms": rows.local_rms,
         "snr": galaxies.errors.snr,
         "score": rows.score,
+        "prior": rows.prior,
     }
 
 

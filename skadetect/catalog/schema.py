@@ -56,6 +56,7 @@ COLUMNS: tuple[ColumnSpec, ...] = tuple(
         ("local_background", PEAK_UNIT, "instr.background", "f8", "background at the source"),
         ("snr", "", "stat.snr", "f4", "peak_flux over local_rms"),
         ("score", "", "stat.likelihood", "f4", "the network's confidence that this is a source, 0 to 1"),
+        ("prior", "", "meta.code", "i4", "which of the network's priors made the box, from 0"),
         ("flags", "", "meta.code.qual", "i4", flag_summary()),
         ("x_min", "pix", "pos.cartesian.x;stat.min", "f4", "low x of the detection box, 0-based"),
         ("x_max", "pix", "pos.cartesian.x;stat.max", "f4", "high x of the detection box, 0-based"),

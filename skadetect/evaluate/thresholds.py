@@ -83,6 +83,29 @@ def score_curve(match: Sdc1Match | Sdc2Match, confidence: Floats) -> ScoreCurve:
     return ScoreCurve(values[order][last], score, n_det, n_match, worth / np.maximum(n_match, 1.0))
 
 
+def row_gains(match: Sdc1Match | Sdc2Match, confidence: Floats) -> tuple[Floats, Floats]:
+    """What each row changes of the score, and of the count of matches, as rows join by falling confidence.
+
+    Parameters
+    ----------
+    match : Sdc1Match or Sdc2Match
+        From `match_sdc1` or `match_sdc2`.
+    confidence : array (n_submitted,)
+        As in `score_curve`.
+
+    Returns
+    -------
+    gain, matched : arrays (n,)
+        In the order of `match.row`; their sums are the score and the count of the whole submission.
+    """
+    order = np.argsort(-np.asarray(confidence, dtype=np.float64)[match.row], kind="stable")
+    gains = _gains_sdc2(match, order) if isinstance(match, Sdc2Match) else _gains_sdc1(match, order)
+    gain, matched = np.empty(len(order)), np.empty(len(order))
+    matched[order] = gains[1]
+    gain[order] = gains[0] - (1.0 - gains[1])
+    return gain, matched
+
+
 def score_gain(match: Sdc1Match | Sdc2Match, confidence: Floats, edges: Floats) -> Floats:
     """What the rows of each confidence bin add to the score: their match scores minus their false detections.
 
