@@ -55,6 +55,10 @@ class TrainOptions:
     initial : str
         Model to start from (a name, or a file relative to the configuration's folder) instead of random
         weights; empty for none.
+    fold : bool
+        Train without the batch norms of `network`: those of the initial model are multiplied into its
+        convolutions. Inference uses running statistics, which are not those of a batch; so ended, a training
+        sees exactly the function that inference will.
     parameters : str
         The quantities to regress: "continuum", "hi" or "none".
     backend : str
@@ -75,6 +79,7 @@ class TrainOptions:
     seed: int = 0
     checkpoint_every: int = 200
     initial: str = ""
+    fold: bool = False
     parameters: str = "continuum"
     backend: str = "cpu"
     normalization: Normalization = field(default_factory=Normalization)
@@ -94,6 +99,8 @@ class TrainOptions:
             )
         if self.steps < 1 or self.checkpoint_every < 1 or not 0 <= self.seed < 2**63:
             raise ConfigError("steps and checkpoint_every must be at least 1 and seed at least 0")
+        if self.fold and not self.initial:
+            raise ConfigError("fold is set without an initial model, whose norms it folds")
         if not 0 <= self.stop <= self.steps:
             raise ConfigError(f"stop is {self.stop}, expected 0 or a step up to {self.steps}")
         spec = self.network_spec
@@ -119,7 +126,8 @@ class TrainOptions:
     @property
     def network_spec(self) -> NetworkSpec:
         """The layers."""
-        return NetworkSpec.from_dict(self.network)
+        spec = NetworkSpec.from_dict(self.network)
+        return spec.without_norm() if self.fold else spec
 
 
 def read_options(path: str | os.PathLike[str]) -> tuple[TrainOptions, Path]:

@@ -62,6 +62,9 @@ def new_state(options: TrainOptions, base: Path = Path()) -> TrainState:
     else:
         file = base / options.initial
         network = Model.load(file if file.is_file() else options.initial).network
+        if options.fold:
+            folded = network.folded()
+            network = folded.with_parameters({name: np.array(a) for name, a in folded.parameters.items()}, {})
         if network.spec != spec:
             raise ConfigError(f"initial model '{options.initial}' has other layers than [network]")
     return TrainState(network, WeightAverage(options.optimizer.average))

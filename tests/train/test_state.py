@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from skadetect.errors import ConfigError
+from skadetect.nn.backends.select import get_backend
+from skadetect.nn.model import Model
 from skadetect.nn.network import Network
 from skadetect.train.checkpoint import load_checkpoint, save_checkpoint
 from skadetect.train.options import read_options
@@ -63,3 +67,25 @@ def test_other_layers_are_refused(tmp_path, options):
     path.write_text(path.read_text().replace("rate = 0.1", "rate = 0.2"))
     with pytest.raises(ConfigError, match="layers"):
         from_checkpoint(to_checkpoint(new_state(options)), read_options(path)[0])
+
+
+def test_a_folded_start_is_the_initial_model_as_inference_sees_it(tmp_path, options):
+    state = new_state(options)
+    rng = np.random.default_rng(3)
+    for array in [*state.network.parameters.values(), *state.network.state.values()]:
+        array += rng.uniform(0.1, 0.5, array.shape).astype(array.dtype) if array.ndim == 1 else 0.0
+    model = Model(state.network, options.head, options.normalization, options.specs)
+    folded = replace(options, initial=str(model.save(tmp_path / "first.safetensors")), fold=True)
+    network = new_state(folded).network
+    assert network.spec == options.network_spec.without_norm() != options.network_spec
+    assert all(array.flags.writeable for array in network.parameters.values())
+    x = rng.standard_normal((1, 1, 16, 16, network.spec.input_features), dtype=np.float32)
+    backend = get_backend("cpu")
+    np.testing.assert_allclose(
+        network.forward(x, backend), state.network.forward(x, backend), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_to_fold_takes_an_initial_model(options):
+    with pytest.raises(ConfigError, match="fold"):
+        replace(options, fold=True)
