@@ -22,8 +22,9 @@ def plain_table(table: QTable) -> Table:
 
 
 def plain_columns(table: QTable, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Some columns as arrays, in the table's units."""
-    return {name: np.asarray(getattr(table[name], "value", table[name])) for name in names}
+    """Some columns as arrays of this machine's byte order (files have the other), in the table's units."""
+    found = {name: np.asarray(getattr(table[name], "value", table[name])) for name in names}
+    return {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in found.items()}
 
 
 def unit_text(column: Column, style: str) -> str:

@@ -7,7 +7,7 @@ few rows leans on all others. Whether groups are worth it is decided on rows tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,21 +149,18 @@ class Candidates:
     frequency: Floats | None = None
 
 
+Match = Sdc1Match | Sdc2Match
+
+
 def tune_thresholds(
-    match: Sdc1Match | Sdc2Match,
-    rows: Candidates,
-    *,
-    given: float,
-    options: TuneOptions | None = None,
+    fields: Sequence[tuple[Match, Candidates]], *, given: float, options: TuneOptions | None = None
 ) -> Tuned:
-    """Tune thresholds on a matched submission.
+    """Tune thresholds on matched submissions.
 
     Parameters
     ----------
-    match : Sdc1Match or Sdc2Match
-        Of a submission with all rows down to a low score.
-    rows : Candidates
-        Its columns.
+    fields : sequence of (match, Candidates)
+        Of each field a submission with all rows down to a low score, matched to the field's truth.
     given : float
         The threshold to compare with, the model's own.
     options : TuneOptions, optional
@@ -173,12 +170,9 @@ def tune_thresholds(
     Tuned
     """
     options = options or TuneOptions()
-    shape = (int(rows.prior.max(initial=0)) + 1, max(1, len(options.edges) - 1))
-    bins = frequency_bin(rows.frequency, options.edges, len(rows.prior))
-    group = np.ravel_multi_index((rows.prior, bins), shape)[match.row]
-    gain, matched = row_gains(match, rows.score)
-    score, part = rows.score[match.row], rows.part[match.row] % options.folds
-    data = _Rows(score, group, gain, matched)
+    n_priors = 1 + max((int(rows.prior.max(initial=0)) for _, rows in fields), default=0)
+    shape = (n_priors, max(1, len(options.edges) - 1))
+    data, part = _gathered(fields, shape, options)
     found = {"given": np.full(shape, given), "single": np.full(shape, _single(data, options))}
     found["groups"] = _grouped(data, shape, options)
     scores = {name: data.total(table) for name, table in found.items()}
@@ -191,6 +185,20 @@ def tune_thresholds(
     kind = max(held, key=lambda name: held[name])  # of equal ones the simplest
     table = tuple(tuple(map(float, row)) for row in found[kind])
     return Tuned(Thresholds(table, options.edges), kind, scores, held)
+
+
+def _gathered(
+    fields: Sequence[tuple[Match, Candidates]], shape: tuple[int, int], options: TuneOptions
+) -> tuple[_Rows, Ints]:
+    """The scored rows of all fields, and which fold each belongs to."""
+    parts = []
+    for number, (match, rows) in enumerate(fields):
+        bins = frequency_bin(rows.frequency, options.edges, len(rows.prior))
+        group = np.ravel_multi_index((rows.prior, bins), shape)[match.row]
+        fold = (rows.part[match.row] + number) % options.folds
+        parts.append((rows.score[match.row], group, *row_gains(match, rows.score), fold))
+    score, group, gain, matched, fold = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Rows(score, group, gain, matched), fold
 
 
 def frequency_bin(frequency: ArrayLike | None, edges: tuple[float, ...], n: int) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,9 +162,16 @@ def load_field(
 
 
 def load_fields(
-    groups: Sequence[FieldGroup], base: Path, *, normalization: Normalization, min_snr: float
+    groups: Sequence[FieldGroup],
+    base: Path,
+    *,
+    normalization: Normalization,
+    min_snr: float,
+    channels: int = 1,
 ) -> tuple[list[Field], np.ndarray]:
     """Read the fields of all groups, and the weight of each to be drawn: by group weight, then by area.
+
+    With more than one channel they are cubes, read in slabs of so many.
 
     Raises
     ------
@@ -176,16 +183,37 @@ def load_fields(
     fields: list[Field] = []
     weights: list[float] = []
     for group in groups:
-        some = [
-            load_field(
-                f.image, f.truth, primary_beam=f.primary_beam, normalization=normalization, min_snr=min_snr
-            )
-            for f in group.files(base)
-        ]
+        load = _loader(normalization, min_snr, channels)
+        some = [one for files in group.files(base) for one in load(files)]
         area = sum(field.snr.size for field in some)
         weights += [group.weight * field.snr.size / area for field in some]
         fields += some
     return fields, np.asarray(weights)
+
+
+def _loader(
+    normalization: Normalization, min_snr: float, channels: int
+) -> Callable[[FieldFiles], list[Field]]:
+    """What reads the fields of some files: of an image one, of a cube several."""
+
+    def image(files: FieldFiles) -> list[Field]:
+        one = load_field(
+            files.image,
+            files.truth,
+            primary_beam=files.primary_beam,
+            normalization=normalization,
+            min_snr=min_snr,
+        )
+        return [one]
+
+    def cube(files: FieldFiles) -> list[Field]:
+        from skadetect.train.cube_fields import load_cube_fields  # which knows the fields of images
+
+        return load_cube_fields(
+            files.image, files.truth, channels=channels, normalization=normalization, min_snr=min_snr
+        )
+
+    return cube if channels > 1 else image
 
 
 def _usable(sources: Sources, snr: np.ndarray, min_snr: float) -> np.ndarray:

@@ -163,7 +163,11 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
     # noise and flux jitter can lift a source a little: keep some below the limit
     lowest = 0.8 * options.selection.lowest
     training_fields, weights = load_fields(
-        options.fields, base, normalization=options.normalization, min_snr=lowest
+        options.fields,
+        base,
+        normalization=options.normalization,
+        min_snr=lowest,
+        channels=options.sampling.channels,
     )
     banks, bank_weights = load_banks(options.banks, base)
     logger.info("%d fields, %d sources", len(training_fields), sum(len(f.sources) for f in training_fields))

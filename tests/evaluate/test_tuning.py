@@ -31,7 +31,7 @@ def submission(seed: int, limits: tuple[float, ...], n: int = 1500):
 def test_each_prior_finds_its_limit():
     truth, sub, rows = submission(0, (0.3, 0.7))
     match = match_sdc1(sub, PreparedTruth.prepare(truth))
-    tuned = tune_thresholds(match, rows, given=0.5)
+    tuned = tune_thresholds([(match, rows)], given=0.5)
     assert tuned.kind == "groups"
     assert np.ravel(tuned.thresholds.values) == pytest.approx([0.3, 0.7], abs=0.02)
     assert tuned.held_out["groups"] > 1.1 * tuned.held_out["single"] > 1.1 * tuned.held_out["given"]
@@ -39,15 +39,26 @@ def test_each_prior_finds_its_limit():
     assert score_sdc1(sub[kept], truth).score == pytest.approx(tuned.scores["groups"])
 
 
+def test_several_fields_count_together():
+    fields, rows_of = [], []
+    for seed in (4, 5, 6):
+        truth, sub, rows = submission(seed, (0.3, 0.7), n=400)
+        fields.append((match_sdc1(sub, PreparedTruth.prepare(truth)), rows))
+        rows_of.append(tune_thresholds(fields[-1:], given=0.5).scores["given"])
+    tuned = tune_thresholds(fields, given=0.5)
+    assert np.ravel(tuned.thresholds.values) == pytest.approx([0.3, 0.7], abs=0.03)
+    assert tuned.scores["given"] == pytest.approx(sum(rows_of))
+
+
 def test_alike_groups_are_not_told_apart():
     truth, sub, rows = submission(1, (0.5, 0.5, 0.5))
-    tuned = tune_thresholds(match_sdc1(sub, PreparedTruth.prepare(truth)), rows, given=0.5)
+    tuned = tune_thresholds([(match_sdc1(sub, PreparedTruth.prepare(truth)), rows)], given=0.5)
     assert tuned.kind in ("given", "single")
     assert tuned.thresholds.lowest == pytest.approx(0.5, abs=0.02)
 
 
 def test_frequency_bins_have_their_own():
-    sub, truth = random_tables(3, n=600, spread=0.3, band=(0.96e9, 1.14e9))
+    truth = random_tables(3, n=600, spread=0.3, band=(0.96e9, 1.14e9))[1]
     rng = np.random.default_rng(0)
     sub = truth.assign(id=np.arange(len(truth)))
     score, low = rng.uniform(0.2, 1.0, len(sub)), sub["central_freq"].to_numpy() < 1.05e9
@@ -55,9 +66,8 @@ def test_frequency_bins_have_their_own():
     sub["dec"] = np.where(real, sub["dec"], 0.0)
     rows = Candidates(score, np.zeros(len(sub), int), np.arange(len(sub)), sub["central_freq"].to_numpy())
     options = TuneOptions(edges=(0.95e9, 1.05e9, 1.15e9), strength=20.0)
-    tuned = tune_thresholds(
-        match_sdc2(sub, PreparedSdc2Truth.prepare(truth)), rows, given=0.5, options=options
-    )
+    match = match_sdc2(sub, PreparedSdc2Truth.prepare(truth))
+    tuned = tune_thresholds([(match, rows)], given=0.5, options=options)
     assert tuned.kind == "groups"
     assert np.ravel(tuned.thresholds.values) == pytest.approx([0.8, 0.3], abs=0.03)
     with pytest.raises(InputError, match="depend on frequency"):
@@ -71,7 +81,9 @@ def test_purity_is_kept():
     match = match_sdc1(sub, PreparedTruth.prepare(truth))
     purity = []
     for least in (0.0, 0.97):
-        thresholds = tune_thresholds(match, rows, given=0.99, options=TuneOptions(purity=least)).thresholds
+        thresholds = tune_thresholds(
+            [(match, rows)], given=0.99, options=TuneOptions(purity=least)
+        ).thresholds
         purity.append(score_sdc1(sub[thresholds.keep(rows.score, rows.prior)], truth).purity)
     assert purity[0] < 0.97 <= purity[1]
 

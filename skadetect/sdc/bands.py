@@ -1,0 +1,5 @@
+"""One catalogue of several bands."""
+
+
+def combine_bands() -> None:
+    """Later."""

@@ -1,0 +1,396 @@
+"""What the two challenges share: prepare, train, tune, detect, score, submit, each usable alone.
+
+An object is a state of the work and is never changed: each step returns a new one that knows more, and keeps
+its results in the folder `out`. A step that finds its results there, made of the same input, takes them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from astropy.table import QTable
+
+from skadetect.catalog.catalog import Catalog
+from skadetect.detect import Detector
+from skadetect.detect_options import DetectOptions
+from skadetect.errors import ConfigError, InputError
+from skadetect.evaluate.submission import validate_submission
+from skadetect.evaluate.tuning import Candidates, Thresholds, TuneOptions, tune_thresholds
+from skadetect.image import Image, open_image
+from skadetect.ledger import file_identity
+from skadetect.nn.model import Model
+from skadetect.sdc.cutout import Window
+from skadetect.sdc.files import OfficialFile, check_files
+from skadetect.sdc.finetune import FinetuneOptions, FinetuneTask, finetune
+from skadetect.sdc.prepare import Area, cut_parts, map_noise, parts_key
+from skadetect.sdc.steps import Steps, make_folder
+from skadetect.sdc.tables import Confidence, Table, strips
+
+logger = logging.getLogger(__name__)
+
+Path_ = str | os.PathLike[str]
+
+#: Parts of the tuning area, side by side, for the cross-validation of thresholds.
+FOLDS = 4
+
+
+@dataclass(frozen=True)
+class Challenge(ABC):
+    """A state of the work on a challenge.
+
+    Attributes
+    ----------
+    path : path
+        Folder with the official files.
+    out : path or None
+        Folder of the results; `path`/skadetect by default.
+    model : str
+        Shipped model or file to detect with.
+    options : DetectOptions
+        Memory, workers and so on; model, threshold and primary beam are set by the steps.
+    shares : (float, float, float)
+        How the training area is shared between training, validation and tuning.
+    thresholds : Thresholds or None
+        Least scores, from `tune` or given; None for the model's own.
+    catalog : Catalog or None
+        All that was detected, from `detect`.
+    """
+
+    path: Path_
+    out: Path_ | None = None
+    model: Path_ = "auto"
+    options: DetectOptions = field(default_factory=DetectOptions)
+    shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    thresholds: Thresholds | None = None
+    catalog: Catalog | None = None
+
+    # What a challenge has of its own ----------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def files(self) -> dict[str, OfficialFile]:
+        """Files by role."""
+
+    @abstractmethod
+    def to_submission(self, table: Table) -> pd.DataFrame:
+        """Rows in the challenge's columns, those that can be said in them.
+
+        Parameters
+        ----------
+        table : DataFrame, QTable, Catalog or path
+            A catalogue of skadetect, or a table or file that has the challenge's columns already.
+
+        Returns
+        -------
+        DataFrame
+            The challenge's columns; `id` is that of the catalogue's rows.
+        """
+
+    @abstractmethod
+    def match(self, submission: Table, truth: Any, *, area: bool = False) -> Any:
+        """Match a submission to a truth: of the scored sky, or (`area`) of a piece of the training area."""
+
+    @abstractmethod
+    def _prepared(self, truth: Table, *, area: bool = False) -> Any:
+        """A truth ready to be matched to."""
+
+    @abstractmethod
+    def _score_match(self, match: Any) -> Any:
+        """Sum a match up."""
+
+    @abstractmethod
+    def _write(self, submission: pd.DataFrame, path: Path) -> None:
+        """Write a submission."""
+
+    @abstractmethod
+    def _area(self) -> Area | None:
+        """The training area; None without its files."""
+
+    @abstractmethod
+    def _write_truth(self, image: Image, window: Window, folder: Path) -> int:
+        """Write truth.txt of a window and what else belongs to a training field; how many sources it has."""
+
+    def _part_options(self, folder: Path) -> dict[str, Any]:
+        """Options of a detection on a part of the training area."""
+        return {}
+
+    def _full_options(self) -> dict[str, Any]:
+        """Options of the detection on the whole."""
+        return {}
+
+    # Steps ------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> Self:
+        """Check the files, map background and noise, and cut the training area into its parts.
+
+        Raises
+        ------
+        InputError
+            A needed file is absent or not what it should be.
+        """
+        for line in check_files(Path(self.path), self.files):
+            logger.info(line)
+        map_noise(Path(self.path) / self.files["image"].name, self.folder, beam=self.options.beam)
+        self._parts()
+        return self
+
+    def train(
+        self, from_model: Path_ | None = None, *, options: FinetuneOptions | None = None, **changes: Any
+    ) -> Self:
+        """Train on the official training catalogue and image.
+
+        Parameters
+        ----------
+        from_model : str, optional
+            Model whose network, losses and, unless `scratch`, weights it starts from; the challenge's own
+            shipped model by default.
+        options : FinetuneOptions, optional
+            Steps, learning rate and so on.
+        **changes
+            Fields of `FinetuneOptions` by name: ``train(steps=3000)``.
+
+        Returns
+        -------
+        Self
+            With the trained model.
+
+        Raises
+        ------
+        InputError
+            There is no training catalogue.
+        """
+        chosen = _changed(options or FinetuneOptions(), changes)
+        parts = self._need_parts()
+        start = from_model or self._shipped
+        task = FinetuneTask(start, parts, self.folder / "train", self._scored_as)
+        made = finetune(task, chosen, progress=self.options.progress)
+        return replace(self, model=made, thresholds=None, catalog=None)
+
+    def tune(self, **changes: Any) -> Self:
+        """Choose thresholds on the part of the training area that no training saw.
+
+        That is the part "tune" for a model that `train` made here, and all of the area for others.
+
+        Parameters
+        ----------
+        **changes
+            Fields of `skadetect.evaluate.tuning.TuneOptions`.
+
+        Returns
+        -------
+        Self
+            With thresholds. The scores at the model's own threshold, at the best single one and at those of
+            groups, on the rows they were tuned on and on rows that they were not, are logged and kept in
+            steps.json.
+        """
+        options = _changed(TuneOptions(folds=FOLDS, edges=self._edges), changes)
+        parts, steps = self._need_parts(), Steps(self.folder)
+        folders = [parts["tune"]] if self._trained_here() else list(parts.values())
+        model, digest = Detector(self._model_name).model_for(open_image(folders[0] / "image.fits"))
+        key = [digest, asdict(options), parts_key(self._need_area(), self.shares)]
+        result = steps.done("tune", key)
+        if result is None:
+            fields = [self._candidates(folder, options) for folder in folders]
+            tuned = tune_thresholds(fields, given=model.threshold, options=options)
+            result = {"thresholds": tuned.thresholds.to_dict(), "kind": tuned.kind}
+            result = steps.record("tune", key, result | {"scores": tuned.scores, "held_out": tuned.held_out})
+        logger.info("thresholds: %s; held out: %s", result["kind"], _rounded(result["held_out"]))
+        return replace(self, thresholds=Thresholds.from_dict(result["thresholds"]))
+
+    def detect(self, image: Path_ | None = None) -> Self:
+        """Detect on the whole image, or another one, going on from tiles that were finished before.
+
+        Returns
+        -------
+        Self
+            With the catalogue, which is also written to catalog.fits.
+        """
+        source = Path(image) if image is not None else Path(self.path) / self.files["image"].name
+        options = self._detect_options(self._lowest(), **self._full_options())
+        detector = Detector(self._model_name, options=options)
+        _, digest = detector.model_for(open_image(source, beam=options.beam))
+        target, steps = self.folder / "catalog.fits", Steps(self.folder)
+        key = [file_identity(source), digest, options.threshold, options.continuum, options.levels]
+        if steps.done("detect", key, needs=(target,)) is None:
+            parts = make_folder(self.folder) / "catalog.parts"
+            found = detector.detect(source, resume_folder=parts)
+            found.write(target, overwrite=True)
+            steps.record("detect", key, {"rows": len(found), "seconds": found.meta["wall_seconds"]})
+            shutil.rmtree(parts, ignore_errors=True)
+        return replace(self, catalog=Catalog(QTable.read(target)))
+
+    def submission(self) -> pd.DataFrame:
+        """The detected rows that reach their thresholds, in the challenge's columns.
+
+        Raises
+        ------
+        ConfigError
+            Nothing was detected yet.
+        """
+        return self._kept(self._found(), self.thresholds)
+
+    def _score(self, submission: Table | None, truth: Table | None) -> Any:
+        """Score the detections, or another submission; see the challenges' `score`."""
+        listed = self._prepared(truth if truth is not None else self._official_truth())
+        rows = self.to_submission(submission) if submission is not None else self.submission()
+        result = self._score_match(self.match(rows, listed))
+        logger.info("score %.1f, purity %.3f", result.score, result.purity)
+        if submission is not None:
+            return result
+        found = {"n_det": result.n_det, "purity": result.purity, "attributes": result.attributes}
+        found |= {"score": result.score, "score_untuned": result.score}
+        if self.thresholds is not None:
+            plain = self._kept(self._found(), Thresholds.single(self._own_threshold()))
+            found["score_untuned"] = self._score_match(self.match(plain, listed)).score
+            logger.info("score at the model's own threshold %.1f", found["score_untuned"])
+        Steps(self.folder).record("score", None, found)
+        return result
+
+    def submit(self, path: Path_ | None = None) -> Path:
+        """Write the submission and check it as the official reader would read it.
+
+        Parameters
+        ----------
+        path : path, optional
+            submission.txt in `out` by default.
+
+        Raises
+        ------
+        InputError
+            The file is not valid: all problems are named.
+        """
+        target = Path(path) if path is not None else make_folder(self.folder) / "submission.txt"
+        self._write(self.submission(), target)
+        checked = validate_submission(target, challenge=self._name, freq=getattr(self, "freq", 560))
+        for note in checked.notes:
+            logger.info("%s: %s", target, note)
+        if not checked.valid:
+            raise InputError(f"{target}: {'; '.join(checked.problems)}")
+        logger.info("%s: %d rows, valid", target, checked.n_rows)
+        return target
+
+    # Helpers ----------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where results are kept."""
+        return Path(self.out) if self.out is not None else Path(self.path) / "skadetect"
+
+    @property
+    def _model_name(self) -> str:
+        return os.fspath(self.model) if os.fspath(self.model) != "auto" else self._shipped
+
+    @property
+    @abstractmethod
+    def _shipped(self) -> str:
+        """Name of the shipped model."""
+
+    @property
+    @abstractmethod
+    def _name(self) -> str:
+        """Of the challenge."""
+
+    @property
+    def _edges(self) -> tuple[float, ...]:
+        """Frequency bins of thresholds, Hz."""
+        return ()
+
+    @property
+    def _scored_as(self) -> int:
+        """Band by whose score a training is validated, MHz; 0 for none."""
+        return 0
+
+    def _file(self, role: str) -> Path | None:
+        """A file of the challenge, if it is there."""
+        path = Path(self.path) / self.files[role].name
+        return path if path.is_file() else None
+
+    def _detect_options(self, threshold: float | None, **changes: Any) -> DetectOptions:
+        return replace(self.options, model=self._model_name, threshold=threshold, **changes)
+
+    def _own_threshold(self) -> float:
+        return Model.load(self._model_name).threshold
+
+    def _lowest(self) -> float | None:
+        """Least score to detect with: low enough for the thresholds and for the model's own."""
+        if self.thresholds is None:
+            return None
+        return min(self.thresholds.lowest, self._own_threshold())
+
+    def _found(self) -> Catalog:
+        if self.catalog is None:
+            raise ConfigError("nothing is detected yet: call detect() first, or give a table")
+        return self.catalog
+
+    def _official_truth(self) -> Path:
+        path = self._file("truth")
+        if path is None:
+            raise InputError(f"{Path(self.path) / self.files['truth'].name} is absent: nothing to score by")
+        return path
+
+    def _kept(self, catalog: Catalog, thresholds: Thresholds | None) -> pd.DataFrame:
+        """Rows of a catalogue that reach their thresholds, in the challenge's columns."""
+        rows = self.to_submission(catalog)
+        if thresholds is None:
+            return rows
+        known = Confidence.of(catalog, rows["id"].to_numpy())
+        kept = thresholds.keep(known.score, known.prior, known.frequency)
+        return rows[kept].reset_index(drop=True)
+
+    def _parts(self) -> dict[str, Path]:
+        """Folders of the parts of the training area; empty without training files."""
+        area = self._area()
+        if area is None:
+            logger.info("no training catalogue: nothing to train or tune on")
+            return {}
+        return cut_parts(area, self.folder, self.shares, self._write_truth, beam=self.options.beam)
+
+    def _need_parts(self) -> dict[str, Path]:
+        self._need_area()
+        return self._parts()
+
+    def _need_area(self) -> Area:
+        area = self._area()
+        if area is None:
+            name = self.files["training"].name
+            raise InputError(f"{Path(self.path) / name} or its image is absent: nothing to train or tune on")
+        return area
+
+    def _trained_here(self) -> bool:
+        return Path(self._model_name).parent == self.folder / "train"
+
+    def _candidates(self, folder: Path, options: TuneOptions) -> tuple[Any, Candidates]:
+        """Rows of a part of the training area down to a low score, matched to its truth."""
+        how = self._detect_options(options.lowest, **self._part_options(folder))
+        detector = Detector(self._model_name, options=how)
+        found = detector.detect(folder / "image.fits", resume_folder=folder / "parts")
+        rows = self.to_submission(found)
+        known = Confidence.of(found, rows["id"].to_numpy())
+        place = rows["ra_core" if "ra_core" in rows else "ra"].to_numpy(np.float64)
+        part = strips(np.mod(place + 180.0, 360.0), options.folds)
+        match = self.match(rows, folder / "truth.txt", area=True)
+        return match, Candidates(known.score, known.prior, part, known.frequency)
+
+
+Options = TypeVar("Options")
+
+
+def _changed(options: Options, changes: dict[str, Any]) -> Options:
+    known = [one.name for one in fields(options)]  # type: ignore[arg-type]
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown option {unknown[0]!r}, expected one of {', '.join(known)}")
+    return replace(options, **changes)  # type: ignore[type-var]
+
+
+def _rounded(scores: dict[str, float]) -> str:
+    return json.dumps({name: round(value, 1) for name, value in scores.items()})
