@@ -107,18 +107,22 @@ def train_layer(
     layer: LayerSpec,
     x: Array,
     params: Parameters,
-    state: MutableMapping[str, Array],
     backend: Backend,
     *,
     seed: int,
 ) -> tuple[Array, Saved]:
-    """Run a layer as in training: batch statistics (which `state` follows) and dropout."""
-    y, saved = _FORWARD[layer.kind](layer, x, params, backend, seed)
-    if layer.norm:
-        for key in ("mean", "variance"):
-            name = f"{layer.name}.{key}"
-            state[name] = state[name] + np.float32(MOMENTUM) * (saved.values[key] - state[name])
-    return y, saved
+    """Run a layer as in training: with the batch's statistics and dropout."""
+    return _FORWARD[layer.kind](layer, x, params, backend, seed)
+
+
+def follow_statistics(layer: LayerSpec, saved: Saved | None, state: MutableMapping[str, Array]) -> None:
+    """Let the running statistics in `state` follow those of the batch that a layer saved."""
+    if not layer.norm or saved is None:
+        return
+    for key in ("mean", "variance"):
+        name = f"{layer.name}.{key}"
+        found = np.asarray(saved.values[key])
+        state[name] = state[name] + np.float32(MOMENTUM) * (found - state[name])
 
 
 def backward_layer(
@@ -242,7 +246,7 @@ def _dense_forward(
 def _dense_backward(
     layer: LayerSpec, saved: Saved, grad: Array, params: Parameters, backend: Backend, grads: Gradients
 ) -> Array:
-    flat = np.ascontiguousarray(grad.reshape(grad.shape[0], -1))
+    flat = grad.reshape(grad.shape[0], -1)
     if layer.slope != 1.0:
         flat = backend.leaky_backward(saved.values["y"], flat, layer.slope)
     x = saved.x.reshape(saved.x.shape[0], -1)

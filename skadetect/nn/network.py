@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from skadetect.nn.layers import (
     Saved,
     backward_layer,
     folded_filters,
+    follow_statistics,
     infer_layer,
     initial_parameters,
     initial_state,
@@ -82,7 +84,12 @@ class Network:
         return self.spec.halo
 
     def forward(self, x: Array, backend: Backend, *, dropout_seed: int | None = None) -> Array:
-        """Score a batch.
+        """Score a batch; see `forward_on`, whose result this copies to NumPy's memory if it is elsewhere."""
+        outputs: Array = backend.to_host(self.forward_on(x, backend, dropout_seed=dropout_seed))
+        return outputs
+
+    def forward_on(self, x: Any, backend: Backend, *, dropout_seed: int | None = None) -> Any:
+        """Score a batch and leave the outputs where the back end has them.
 
         Parameters
         ----------
@@ -105,6 +112,7 @@ class Network:
             If the input has another number of features than the network.
         """
         self._check(x)
+        x = backend.to_device(x)
         kept: dict[str, Array] = {}
         wanted = {layer.source for layer in self.spec.layers}
         layers = self.spec.layers
@@ -147,6 +155,7 @@ class Network:
             For `backward`.
         """
         self._check(x)
+        x = backend.to_device(x)
         tape = Tape()
         kept: dict[str, Array] = {}
         wanted = {layer.source for layer in self.spec.layers}
@@ -154,13 +163,14 @@ class Network:
             if layer.kind == "add":
                 x, saved = backend.add(x, kept[layer.source]), None
             else:
-                x, saved = train_layer(
-                    layer, x, self.parameters, self.state, backend, seed=_layer_seed(seed, index)
-                )
+                x, saved = train_layer(layer, x, self.parameters, backend, seed=_layer_seed(seed, index))
             tape.saved.append(saved)
             if layer.name in wanted:
                 kept[layer.name] = x
-        return x, tape
+        outputs: Array = backend.to_host(x)
+        for layer, each in zip(self.spec.layers, tape.saved, strict=True):
+            follow_statistics(layer, each, self.state)
+        return outputs, tape
 
     @single_blas_thread
     def backward(self, tape: Tape, grad: Array, backend: Backend) -> dict[str, Array]:
@@ -182,7 +192,7 @@ class Network:
         """
         grads: dict[str, Array] = {}
         pending: dict[str, Array] = {}
-        current: Array = grad
+        current: Array = backend.to_device(grad)
         for index in range(len(self.spec.layers) - 1, -1, -1):
             layer = self.spec.layers[index]
             if layer.name in pending:
@@ -199,12 +209,12 @@ class Network:
             tape.saved[index] = None
             if dx is not None:
                 current = dx
-        return grads
+        return {name: backend.to_host(array) for name, array in grads.items()}
 
     def folded(self) -> Network:
         """The same function at inference, with every batch norm multiplied into its convolution.
 
-        Its filters are read-only copies, so that a back end can keep what it makes of them.
+        Its parameters are read-only copies, so that a back end can keep what it makes of them.
         """
         parameters = {k: v for k, v in self.parameters.items() if not k.endswith((".gamma", ".beta"))}
         for layer in self.spec.layers:
@@ -212,11 +222,9 @@ class Network:
                 filters, bias = folded_filters(layer, self.parameters, self.state)
                 parameters[f"{layer.name}.filters"] = filters
                 parameters[f"{layer.name}.bias"] = np.ascontiguousarray(bias, np.float32)
-        for layer in self.spec.layers:
-            if layer.kind == "conv":
-                filters = np.array(parameters[f"{layer.name}.filters"], np.float32)
-                filters.flags.writeable = False
-                parameters[f"{layer.name}.filters"] = filters
+        for name, values in parameters.items():
+            parameters[name] = np.array(values, np.float32)
+            parameters[name].flags.writeable = False
         return Network(self.spec.without_norm(), parameters, {})
 
     def with_parameters(self, parameters: Mapping[str, Array], state: Mapping[str, Array]) -> Network:

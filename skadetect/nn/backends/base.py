@@ -1,7 +1,8 @@
 """What a back end offers: every operation of the network, forward and backward, under one name and meaning.
 
 Arrays are channels-last, (batch, z, y, x, feature), float32 and C-contiguous; a 2D image has z = 1.
-`reference` (NumPy) is the specification, `cpu` (Numba and BLAS) the fast one; both are plain modules.
+`reference` (NumPy) is the specification, `cpu` (Numba and BLAS) the fast one, both plain modules; `cuda` is
+an object of one device and precision.
 """
 
 from __future__ import annotations
@@ -16,7 +17,19 @@ Axes = tuple[int, int, int]
 
 
 class Backend(Protocol):
-    """The operations that `skadetect.nn.network` calls; shapes and meanings are those of `reference`."""
+    """The operations that `skadetect.nn.network` calls; shapes and meanings are those of `reference`.
+
+    A back end may hold arrays elsewhere than NumPy does: what `to_device` gives goes into its operations, and
+    what comes out of those into further ones or into `to_host`.
+    """
+
+    def to_device(self, x: Any) -> Any:
+        """The array where the operations want it; itself, if that is in NumPy's memory."""
+        ...
+
+    def to_host(self, x: Any) -> Any:
+        """An operation's result as a NumPy array."""
+        ...
 
     def conv_forward(
         self,

@@ -23,6 +23,7 @@ from skadetect.nn.backends.cpu.pool import (
     pool_backward,
     pool_forward,
 )
+from skadetect.nn.backends.reference import to_device, to_host
 
 __all__ = [
     "add",
@@ -45,4 +46,6 @@ __all__ = [
     "sigmoid_forward",
     "softmax_backward",
     "softmax_forward",
+    "to_device",
+    "to_host",
 ]

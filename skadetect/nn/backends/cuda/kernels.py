@@ -1,0 +1,256 @@
+"""Kernels by name and options: made, compiled for a device, kept on disk, launched.
+
+A recipe says which factory makes a kernel and with what, so that tests can compile all of them where there is
+no device, and a model's kernels can be compiled before its first tile.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba.cuda import types
+
+from skadetect.nn.backends.cuda import (
+    columns,
+    convolution,
+    elementwise,
+    filter_gradient,
+    pooling,
+    selection,
+)
+from skadetect.nn.backends.cuda.device import SIMULATED, host, ops
+from skadetect.nn.backends.cuda.tiles import Tile, element_bytes
+
+#: Shared memory that a kernel has without asking for more.
+PLAIN_SHARED = 48 * 1024
+#: Blocks of kernels that walk over their numbers.
+MOST_BLOCKS = 4096
+
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one kernel.
+
+    Attributes
+    ----------
+    factory : callable
+        Makes the kernel's Python function from `options`.
+    options : tuple
+        (name or None for a positional one, value) of its arguments.
+    signature : tuple of numba types
+        Of the kernel's arguments.
+    threads, shared : int
+        Of a block; shared memory in bytes.
+    """
+
+    factory: Callable[..., Any]
+    options: tuple[tuple[str | None, Any], ...]
+    signature: tuple[Any, ...]
+    threads: int = elementwise.THREADS
+    shared: int = 0
+
+    @property
+    def name(self) -> str:
+        """For messages and the cache."""
+        return f"{self.factory.__name__}{[value for _, value in self.options]}"
+
+    def make(self) -> Any:
+        """The kernel's Python function."""
+        given = [value for name, value in self.options if name is None]
+        return self.factory(*given, **{name: value for name, value in self.options if name is not None})
+
+
+def launch(recipe: Recipe, grid: Sequence[int], arguments: Sequence[Any], stream: Any = 0) -> None:
+    """Run a kernel, which is compiled if it has not been.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Of the kernel.
+    grid : sequence of int
+        Blocks along x, y, z.
+    arguments : sequence
+        Flat device arrays and numbers, in the order of the signature.
+    stream : numba.cuda stream
+        Where it is put.
+    """
+    given = [_as(kind, value) for kind, value in zip(recipe.signature, arguments, strict=True)]
+    if SIMULATED:
+        ops.launch(_made(recipe), grid, recipe.threads, recipe.shared, given)
+    else:
+        compiled(recipe)[tuple(map(int, grid)), recipe.threads, stream, recipe.shared](*given)
+
+
+def compiled(recipe: Recipe) -> Any:
+    """The kernel, compiled for the current device (or loaded from the cache), ready to launch."""
+    with _lock:
+        return _compiled(recipe, host.get_current_device().id)
+
+
+def blocks_for(count: int, threads: int = elementwise.THREADS) -> tuple[int]:
+    """Grid of a kernel that walks over so many numbers."""
+    return (max(1, min(MOST_BLOCKS, -(-count // threads))),)
+
+
+@functools.cache
+def _made(recipe: Recipe) -> Any:
+    return recipe.make()
+
+
+@functools.cache
+def _compiled(recipe: Recipe, device: int) -> Any:
+    dispatcher = host.jit(lto=False, launch_bounds=(recipe.threads, 1))(_made(recipe))
+    dispatcher.enable_caching()
+    # Numba would know a kernel by its bytecode and a pickle of what it closes over, which differs at every
+    # run.
+    key = (recipe.name, sources_digest())
+    dispatcher._cache._index_key = lambda signature, codegen: (signature, codegen.magic_tuple(), *key)
+    kernel = dispatcher.compile(recipe.signature)
+    if recipe.shared > PLAIN_SHARED:
+        _allow_shared(kernel, recipe.shared)
+    return dispatcher
+
+
+def _allow_shared(kernel: Any, size: int) -> None:
+    """Let a kernel have more shared memory than 48 KB; Numba has no setter (NVIDIA/numba-cuda#94)."""
+    from cuda.bindings import driver
+
+    function = kernel._codelibrary.get_cufunc()
+    attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    (error,) = driver.cuKernelSetAttribute(attribute, size, function.handle, function.device.id)
+    if error != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"{size} bytes of shared memory refused: {error.name}")
+
+
+@functools.cache
+def sources_digest() -> str:
+    """Of all sources that kernels are made of: any change makes the cache forget them."""
+    sha = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """A number in the type that the kernel wants; arrays as they are."""
+    if isinstance(kind, types.Array):
+        return value
+    return _NUMBERS[kind](value)
+
+
+_NUMBERS = {
+    types.int32: np.int32,
+    types.int64: np.int64,
+    types.uint64: np.uint64,
+    types.float32: np.float32,
+}
+
+
+# Recipes: precisions are those of what is stored ------------------------------------------------------------
+
+_INT, _LONG, _FLOAT = types.int32, types.int64, types.float32
+_FLOATS, _INTS = types.float32[::1], types.int32[::1]
+
+
+def _stored(precision: str) -> Any:
+    return types.uint16[::1] if element_bytes(precision) == 2 else _FLOATS
+
+
+def _positional(*values: Any) -> tuple[tuple[None, Any], ...]:
+    return tuple((None, value) for value in values)
+
+
+def convolution_recipe(
+    tile: Tile, precision: str, *, whole: bool, output: str, scattered: bool = False
+) -> Recipe:
+    """See `convolution.make_convolution`."""
+    options = (*_positional(tile, precision), ("whole", whole), ("output", output), ("scattered", scattered))
+    kinds = convolution.signature(precision, output)
+    return Recipe(convolution.make_convolution, options, kinds, tile.threads, tile.shared_bytes)
+
+
+def filter_recipe(tile: Any, precision: str, *, whole_x: bool, whole_grad: bool) -> Recipe:
+    """See `filter_gradient.make_filter_gradient`."""
+    options = (*_positional(tile, precision), ("whole_x", whole_x), ("whole_grad", whole_grad))
+    kinds, shared = filter_gradient.signature(precision), tile.stages * tile.stage_bytes(precision)
+    return Recipe(filter_gradient.make_filter_gradient, options, kinds, tile.threads, shared)
+
+
+def merge_filters_recipe() -> Recipe:
+    """See `filter_gradient.make_merge_filters`."""
+    kinds = (_FLOATS, _FLOATS, *(_INT,) * 5, _FLOAT)
+    return Recipe(filter_gradient.make_merge_filters, (), kinds)
+
+
+def cast_recipe(source: str, target: str) -> Recipe:
+    """See `elementwise.make_cast`."""
+    kinds = (_stored(source), _stored(target), _FLOAT, _LONG)
+    return Recipe(elementwise.make_cast, _positional(source, target), kinds)
+
+
+def pack_recipe(precision: str) -> Recipe:
+    """See `elementwise.make_pack`."""
+    kinds = (_FLOATS, _INTS, _stored(precision), _INT, _INT, _INT)
+    return Recipe(elementwise.make_pack, _positional(precision), kinds)
+
+
+def elementwise_recipe(name: str, precision: str) -> Recipe:
+    """A kernel of `elementwise` by the name of its factory without ``make_``."""
+    stored = _stored(precision)
+    kinds: dict[str, tuple[Any, ...]] = {
+        "add": (stored, stored, stored, _LONG),
+        "affine": (stored, _FLOATS, _FLOATS, stored, _INT, _FLOAT, _LONG),
+        "leaky": (stored, stored, _FLOAT, _LONG),
+        "leaky_backward": (stored, stored, stored, _FLOAT, _LONG),
+        "sigmoid": (stored, stored, _LONG),
+        "sigmoid_backward": (stored, stored, stored, _LONG),
+        "softmax": (stored, stored, _INT, _LONG),
+        "softmax_backward": (stored, stored, stored, _INT, _LONG),
+        "dropout": (stored, stored, types.uint64, types.uint64, _FLOAT, _LONG),
+    }
+    return Recipe(getattr(elementwise, f"make_{name}"), _positional(precision), kinds[name])
+
+
+def select_recipe(precision: str) -> Recipe:
+    """See `selection.make_select`."""
+    kinds = (_stored(precision), _FLOATS, _INTS, types.int64[::1], _FLOATS, _INT, _INT, _INT, _LONG, _LONG)
+    return Recipe(selection.make_select, _positional(precision), kinds)
+
+
+def pooling_recipe(name: str, precision: str, kind: str) -> Recipe:
+    """A kernel of `pooling` by the name of its factory without ``make_``."""
+    stored = _stored(precision)
+    kinds: dict[str, tuple[Any, ...]] = {
+        "pool": (stored, stored, _INTS, _INTS, _LONG),
+        "pool_backward": (stored, _INTS, stored, _INTS, _LONG),
+        "global_pool": (stored, stored, _INTS, _INT, _LONG, _LONG),
+        "global_pool_backward": (stored, _INTS, stored, _INT, _LONG, _LONG),
+    }
+    return Recipe(getattr(pooling, f"make_{name}"), _positional(precision, kind), kinds[name])
+
+
+def column_recipe(name: str, precision: str = "fp32", **options: Any) -> Recipe:
+    """A kernel of `columns` by the name of its factory without ``make_``."""
+    stored, five = _stored(precision), (_FLOATS,) * 5
+    kinds: dict[str, tuple[Any, ...]] = {
+        "moments": (stored, _FLOATS, _INT, _LONG),
+        "merge_moments": (_FLOATS, _FLOATS, _FLOATS, _INT, _INT),
+        "column_sums": (stored, stored, *five, _INT, _LONG, _FLOAT),
+        "merge_sums": (_FLOATS, _FLOATS, _FLOATS, _FLOAT, _INT, _INT),
+        "norm_factors": (*five, _FLOATS, _FLOATS, _FLOAT, _INT),
+        "normalise": (stored, _FLOATS, _FLOATS, _FLOATS, stored, _INT, _FLOAT, _LONG),
+        "norm_backward": (stored, stored, *five, _FLOATS, stored, _INT, _FLOAT, _LONG),
+    }
+    bare = name in ("merge_moments", "merge_sums", "norm_factors")
+    given = () if bare else (*_positional(precision), *options.items())
+    threads = columns.THREADS if name in ("moments", "column_sums") else elementwise.THREADS
+    return Recipe(getattr(columns, f"make_{name}"), given, kinds[name], threads)
