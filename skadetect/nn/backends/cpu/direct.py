@@ -6,7 +6,7 @@ that the sums need no tests; along z the runs of planes outside are left out. Al
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -15,13 +15,56 @@ from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
 from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.filters import FilterCache, pack, padded
-from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH, tile_narrow, tile_wide
+from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH, tile, touch
 
-#: Input of a band, in bytes.
-BAND_BYTES = 768 * 1024
-#: Floats of a page.
-PAGE = 1024
+#: Input of a band, and filters that stay in the second cache beside it, in bytes.
+BAND_BYTES, KEPT_BYTES = 512 * 1024, 384 * 1024
+#: Output larger than this is not even in the third cache.
+LARGE_BYTES = 16 << 20
+#: Floats a multiple of which from pixel to pixel would put the pixels of a tile into few sets of the cache.
+SET = 512
 _CACHE = FilterCache()
+
+
+class Geometry(NamedTuple):
+    """Extents of input, output and filters, stride, zeros before the input, floats between output pixels."""
+
+    nz: int
+    ny: int
+    nx: int
+    nf: int
+    oz: int
+    oy: int
+    ox: int
+    of: int
+    kz: int
+    ky: int
+    kx: int
+    sz: int
+    sy: int
+    sx: int
+    pz: int
+    py: int
+    px: int
+    by_sample: int
+    by_z: int
+    by_y: int
+    by_x: int
+
+
+class Layout(NamedTuple):
+    """How the work is cut: a band's rows and columns of output pixels, panels of a unit of work.
+
+    And the floats from pixel to pixel of a copied band (0: read in place), whether the second cache keeps all
+    filters, and whether the output is read before it is written, so that the second cache has it.
+    """
+
+    down: int
+    across: int
+    panels: int
+    pitch: int
+    kept: bool
+    ahead: bool
 
 
 def conv_direct(
@@ -35,199 +78,194 @@ def conv_direct(
     residual: Array | None = None,
 ) -> Array:
     """See `skadetect.nn.backends.base.Backend.conv_forward`, of one group."""
-    x = np.ascontiguousarray(x)
     sizes = [(x.shape[1 + a] + 2 * padding[a] - filters.shape[a]) // stride[a] + 1 for a in range(3)]
     y = arena.empty((x.shape[0], *sizes, filters.shape[4]))
-    panels = _CACHE.get(filters, "direct", _panels)
-    geometry = (*x.shape[1:], *y.shape[1:4], *filters.shape[:3], *stride, *padding)
-    extra = np.empty((0, 0, 0, 0, 0), np.float32) if residual is None else np.ascontiguousarray(residual)
-    layout, scratch = _layout(x.shape, y.shape, geometry)
-    buffers = arena.empty((nb.get_num_threads(), scratch))
-    _convolve(x, panels, padded(bias, y.shape[4]), np.float32(slope), extra, y, geometry, layout, buffers)
+    fill(x, filters, y, bias, stride=stride, before=padding, slope=slope, residual=residual)
     return y
+
+
+def fill(
+    x: Array,
+    filters: Array,
+    y: Array,
+    bias: Array | None,
+    *,
+    stride: Axes,
+    before: Axes,
+    slope: float = 1.0,
+    residual: Array | None = None,
+) -> None:
+    """Convolve into `y` (batch, z, y, x, outputs), which may be a view with steps along the first four axes.
+
+    Output pixel p sees the input from p * stride - before on; what lies outside is zero. A residual has the
+    layout of `y`.
+    """
+    x = np.ascontiguousarray(x)
+    panels = _CACHE.get(filters, "direct", _panels)
+    extra = None if residual is None else np.ascontiguousarray(residual)
+    steps = [n // 4 for n in y.strides[:4]]
+    geometry = Geometry._make((*x.shape[1:], *y.shape[1:], *filters.shape[:3], *stride, *before, *steps))
+    layout, scratch = _layout(x.shape[0], geometry)
+    buffers = arena.empty((nb.get_num_threads(), scratch))
+    goal = (y.ctypes.data, 0 if extra is None else extra.ctypes.data)
+    _convolve(x, panels, padded(bias, geometry.of), np.float32(slope), goal, geometry, layout, buffers)
 
 
 def _panels(filters: Array) -> Array:
     return pack(filters.reshape(1, -1, filters.shape[4]))[0]
 
 
-def _layout(
-    x_shape: tuple[int, ...], y_shape: tuple[int, ...], geometry: tuple[int, ...]
-) -> tuple[tuple[int, ...], int]:
-    """Rows and columns of output pixels in a band, panels of a unit of work, floats a pixel of a copied band.
-
-    And the floats of a thread's buffer. Zero for the last of the four: nothing needs to be copied.
-    """
-    features, (kz, ky, kx, _, sy, sx, _, py, px) = geometry[3], geometry[7:]
-    batch, oz, oy, ox, outputs = y_shape
-    # Pixels a multiple of a page apart would all fall into one set of the first cache: a copy spreads them.
-    spread = LANES if kx == 1 and ky == 1 and (features * sx) % PAGE == 0 else 0
-    copied = py > 0 or px > 0 or spread > 0
-    per_pixel = 4 * features * sy * sx * (kz if copied else 1)
+def _layout(batch: int, g: Geometry) -> tuple[Layout, int]:
+    """And the floats of a thread's buffer."""
+    spread = LANES if (g.nf * g.sx) % SET == 0 else 0
+    copied = g.py > 0 or g.px > 0 or spread > 0 or not _inside(g)
+    panels, columns = -(-g.of // WIDTH), g.kz * g.ky * g.kx * g.nf
+    kept = 4 * panels * WIDTH * columns <= KEPT_BYTES
+    per_pixel = 4 * (g.nf * g.sy * g.sx * (g.kz if copied else 1) + (g.of if kept else 0))
     most = max(2 * ROWS, BAND_BYTES // per_pixel)
-    across = ox if ox <= most else -(-ox // -(-ox // most))
-    down = max(1, min(oy, most // across))
-    bands = batch * oz * -(-oy // down) * -(-ox // across)
+    across = g.ox if g.ox <= most else -(-g.ox // -(-g.ox // most))
+    down = max(1, min(g.oy, most // across))
+    bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
     wanted = 4 * nb.get_num_threads()
     if bands < wanted:  # smaller bands first, then fewer panels each
         down = max(1, min(down, max(-(-4 * ROWS // across), down * bands // wanted)))
-        bands = batch * oz * -(-oy // down) * -(-ox // across)
-    panels = -(-outputs // WIDTH)
-    shares = 1 if bands >= wanted else min(panels, -(-wanted // bands))
-    pitch = features + spread if copied else 0
-    room = kz * ((down - 1) * sy + ky) * ((across - 1) * sx + kx) * pitch
-    return (down, across, -(-panels // shares), pitch), room + ROWS * WIDTH
+        bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
+    share = panels if bands >= wanted else -(-panels // min(panels, -(-wanted // bands)))
+    pitch = g.nf + spread if copied else 0
+    room = g.kz * ((down - 1) * g.sy + g.ky) * ((across - 1) * g.sx + g.kx) * pitch
+    ahead = kept and g.by_x == g.of and 4 * batch * g.by_sample <= LARGE_BYTES
+    return Layout(down, across, share, pitch, kept, ahead), room + 1
+
+
+def _inside(g: Geometry) -> bool:
+    """Whether no window reaches over an edge along y or x."""
+    return (g.oy - 1) * g.sy + g.ky - g.py <= g.ny and (g.ox - 1) * g.sx + g.kx - g.px <= g.nx
 
 
 @nb.njit(**PARALLEL)
 def _convolve(
-    x: Any, panels: Any, bias: Any, slope: float, extra: Any, y: Any, geometry: Any, layout: Any, buffers: Any
+    x: Any, panels: Any, bias: Any, slope: float, goal: Any, g: Any, layout: Any, buffers: Any
 ) -> None:
-    down, across, share = layout[0], layout[1], layout[2]
-    oz, oy, ox = geometry[4], geometry[5], geometry[6]
-    bands, segments = (oy + down - 1) // down, (ox + across - 1) // across
-    shares = (panels.shape[0] + share - 1) // share
-    units = x.shape[0] * oz * bands * segments * shares
-    for unit in nb.prange(units):
+    bands = (g.oy + layout.down - 1) // layout.down
+    segments = (g.ox + layout.across - 1) // layout.across
+    shares = (panels.shape[0] + layout.panels - 1) // layout.panels
+    for unit in nb.prange(x.shape[0] * g.oz * bands * segments * shares):
         part, place = unit % shares, unit // shares
         segment, place = place % segments, place // segments
         band, place = place % bands, place // bands
-        corner = (place // oz, place % oz, band * down, segment * across)
-        size = (min(down, oy - band * down), min(across, ox - segment * across))
-        first = part * share
+        corner = (place // g.oz, place % g.oz, band * layout.down, segment * layout.across)
+        size = (min(layout.down, g.oy - corner[2]), min(layout.across, g.ox - corner[3]))
+        first = part * layout.panels
+        share = panels[first : first + layout.panels]
         _band(
-            x, panels[first : first + share], bias[first * WIDTH :], slope, extra, y, geometry, corner, size,
-            first * WIDTH, layout[3], buffers[nb.get_thread_id()],
-        )  # fmt: skip
+            x, share, bias, slope, goal, g, corner, size, first * WIDTH, layout, buffers[nb.get_thread_id()]
+        )
 
 
 @nb.njit(**JIT)
 def _band(
-    x: Any, panels: Any, bias: Any, slope: float, extra: Any, y: Any, geometry: Any, corner: Any, size: Any,
-    column: int, copied: int, buffer: Any,
+    x: Any, panels: Any, bias: Any, slope: float, goal: Any, g: Any, corner: Any, size: Any, column: int,
+    layout: Any, buffer: Any,
 ) -> None:  # fmt: skip
     """Some panels' output features of a band of output pixels."""
-    nz, ny, nx, nf, oz, oy, ox, kz, ky, kx, sz, sy, sx, pz = geometry[:14]
-    batch, z, top, left = corner
-    rows, columns = size
-    outputs = y.shape[4]
-    pitch = copied if copied else nf
-    line = ((columns - 1) * sx + kx) * pitch if copied else nx * nf
-    plane = ((rows - 1) * sy + ky) * line if copied else ny * line
-    runs = np.empty((kz * ky, 2), np.int64)
+    pitch = layout.pitch
+    line = ((size[1] - 1) * g.sx + g.kx) * pitch if pitch else g.nx * g.nf
+    plane = ((size[0] - 1) * g.sy + g.ky) * line if pitch else g.ny * line
+    taps = 1 if pitch in (0, g.nf) else g.kx  # runs of a line of taps
+    runs = np.zeros((g.kz * g.ky * taps, 2), np.int64)
     count = 0
-    for tap in range(kz):
-        depth = z * sz - pz + tap
-        if 0 <= depth < nz:
-            if copied:
-                _copy_plane(
-                    x[batch, depth], buffer[tap * plane :], (top, left), (rows, columns), geometry, pitch
-                )
-            for row in range(ky):
-                runs[count, 0] = (tap if copied else depth) * plane + row * line
-                runs[count, 1] = (tap * ky + row) * kx * nf * WIDTH
-                count += 1
-    pixels = rows * columns
-    tiles = (pixels + ROWS - 1) // ROWS
-    sources, targets = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
-    origin = 0 if copied else (top * sy * nx + left * sx) * nf
-    goal = (((batch * oz + z) * oy + top) * ox + left) * outputs
-    for place in range(tiles * ROWS):
-        pixel = min(place, pixels - 1)  # the last tile is filled with its last pixel
-        down, across = pixel // columns, pixel % columns
-        sources[place] = origin + down * sy * line + across * sx * pitch
-        targets[place] = goal + (down * ox + across) * outputs
-    start = buffer.ctypes.data if copied else x[batch].ctypes.data
-    _multiply(start, sources, runs, count, kx * nf, panels, bias, slope, extra, y, targets, column, buffer)
+    for tap in range(g.kz):
+        depth = corner[1] * g.sz - g.pz + tap
+        if 0 <= depth < g.nz:
+            if pitch:
+                _copy_plane(x[corner[0], depth], buffer[tap * plane :], corner[2:], size, g, pitch)
+            for row in range(g.ky):
+                for part in range(taps):
+                    runs[count, 0] = (tap if pitch else depth) * plane + row * line + part * pitch
+                    runs[count, 1] = ((tap * g.ky + row) * g.kx + part) * g.nf * WIDTH
+                    count += 1
+    pixels = size[0] * size[1]
+    places = (pixels + ROWS - 1) // ROWS * ROWS
+    sources, targets = np.empty(places, np.int64), np.empty(places, np.int64)
+    origin = 0 if pitch else (corner[2] * g.sy * g.nx + corner[3] * g.sx) * g.nf
+    start = corner[0] * g.by_sample + corner[1] * g.by_z + corner[2] * g.by_y + corner[3] * g.by_x + column
+    apart, place = g.sx * (pitch if pitch else g.nf), 0
+    for down in range(size[0]):
+        for across in range(size[1]):
+            sources[place] = origin + down * g.sy * line + across * apart
+            targets[place] = start + down * g.by_y + across * g.by_x
+            place += 1
+    sources[pixels:], targets[pixels:] = sources[pixels - 1], targets[pixels - 1]  # fill the last tile
+    nothing = np.zeros(1, np.float32)
+    if count == 0:  # nothing but padding
+        sources[:] = 0
+        source = nothing.ctypes.data
+    else:
+        source = buffer.ctypes.data if pitch else x[corner[0]].ctypes.data
+        buffer[-1] = 0.0 if pitch else _touch_input(source, runs[:count], (origin, line), size, g)
+    if layout.ahead:
+        for down in range(size[0]):
+            at = goal[0] + 4 * (start - column + down * g.by_y)
+            buffer[-1] += touch(at, size[1] * g.of)
+    length = g.kx * g.nf // taps if count else 1
+    _multiply(
+        source, sources, runs[: max(1, count)], length, panels, bias[column:], slope, goal, targets,
+        g.of - column, ROWS if layout.kept else places,
+    )  # fmt: skip
 
 
 @nb.njit(**JIT)
 def _multiply(
-    start: int, sources: Any, runs: Any, count: int, length: int, panels: Any, bias: Any, slope: float,
-    extra: Any, y: Any, targets: Any, column: int, buffer: Any,
+    source: int, sources: Any, runs: Any, length: int, panels: Any, bias: Any, slope: float, goal: Any,
+    targets: Any, columns: int, group: int,
 ) -> None:  # fmt: skip
-    outputs = y.shape[4]
-    spare = buffer[buffer.size - ROWS * WIDTH :]
-    spots = np.arange(ROWS) * WIDTH
-    more = extra.ctypes.data if extra.size else 0
-    flat, added = y.reshape(-1), extra.reshape(-1)
-    for panel in range(panels.shape[0]):
-        first = column + panel * WIDTH
-        width = min(WIDTH, outputs - first)
-        whole = width in (LANES, WIDTH)
-        weights, offset = panels[panel].ctypes.data, bias[panel * WIDTH :].ctypes.data
-        goal = y.ctypes.data + 4 * first if whole else spare.ctypes.data
-        other = more + 4 * first if more and whole else 0
-        for tile in range(0, sources.size, ROWS):
-            at, to = sources[tile:].ctypes.data, targets[tile:].ctypes.data
-            if not whole:
-                to = spots.ctypes.data
-            if count == 0:
-                _constant(
-                    flat, targets[tile : tile + ROWS] + first, bias[panel * WIDTH :], width, slope, added
-                )
-                continue
-            if width > LANES:
-                tile_wide(start, at, runs.ctypes.data, count, length, weights, offset, slope, goal, to, other)
-            else:
-                tile_narrow(
-                    start, at, runs.ctypes.data, count, length, weights, offset, slope, goal, to, other
-                )
-            if not whole:
-                _spread(spare, flat, targets[tile : tile + ROWS], first, width, added)
+    """All tiles of a band times all panels; by addresses, since it takes time to count views of arrays."""
+    first_weights, size = panels.ctypes.data, 4 * panels.shape[1] * WIDTH
+    offsets, at, to = bias.ctypes.data, sources.ctypes.data, targets.ctypes.data
+    table, count = runs.ctypes.data, runs.shape[0]
+    for first in range(0, sources.size, group):
+        for panel in range(panels.shape[0]):
+            column = 4 * panel * WIDTH
+            width = min(WIDTH, columns - panel * WIDTH)
+            extra = goal[1] + column if goal[1] else 0
+            for place in range(first, min(first + group, sources.size), ROWS):
+                tile(
+                    source, at + 8 * place, 1, table, count, length, first_weights + panel * size, WIDTH,
+                    offsets + column, slope, goal[0] + column, to + 8 * place, extra, width,
+                )  # fmt: skip
 
 
 @nb.njit(**JIT)
-def _spread(spare: Any, y: Any, targets: Any, first: int, width: int, extra: Any) -> None:
-    """Put a tile of a panel that is not full where it belongs."""
-    for m in range(ROWS):
-        at = targets[m] + first
-        source, target = spare[m * WIDTH : m * WIDTH + width], y[at : at + width]
-        for f in range(width):
-            target[f] = source[f]
-        if extra.size:
-            more = extra[at : at + width]
-            for f in range(width):
-                target[f] = source[f] + more[f]
+def _touch_input(source: int, runs: Any, place: Any, size: Any, g: Any) -> Any:
+    extent = (size[0] - 1) * g.sy + g.ky, (size[1] - 1) * g.sx + g.kx
+    total = np.float32(0)
+    for run in range(0, runs.shape[0], g.ky):
+        for row in range(extent[0]):
+            total += touch(source + 4 * (place[0] + runs[run, 0] + row * place[1]), extent[1] * g.nf)
+    return total
 
 
 @nb.njit(**JIT)
-def _constant(y: Any, targets: Any, bias: Any, width: int, slope: float, extra: Any) -> None:
-    """Pixels that see nothing but padding."""
-    for m in range(ROWS):
-        for f in range(width):
-            value = max(bias[f], bias[f] * slope)
-            at = targets[m] + f
-            y[at] = value + extra[at] if extra.size else value
-
-
-@nb.njit(**JIT)
-def _copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, geometry: Any, pitch: int) -> None:
+def _copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, g: Any, pitch: int) -> None:
     """What a band sees of one input plane, zeros beyond its edges, `pitch` floats from pixel to pixel."""
-    ny, nx, nf, ky, kx = geometry[1], geometry[2], geometry[3], geometry[8], geometry[9]
-    sy, sx, py, px = geometry[11], geometry[12], geometry[14], geometry[15]
-    width = (size[1] - 1) * sx + kx
-    left = corner[1] * sx - px
-    skip, stop = max(0, -left), min(width, nx - left)
-    for row in range((size[0] - 1) * sy + ky):
+    width = (size[1] - 1) * g.sx + g.kx
+    left = corner[1] * g.sx - g.px
+    skip, stop = min(width, max(0, -left)), max(0, min(width, g.nx - left))
+    for row in range((size[0] - 1) * g.sy + g.ky):
         line = buffer[row * width * pitch : (row + 1) * width * pitch]
-        y = corner[0] * sy - py + row
-        if y < 0 or y >= ny or stop <= skip:
+        y = corner[0] * g.sy - g.py + row
+        if y < 0 or y >= g.ny or stop <= skip:
             line[:] = 0.0
             continue
-        if pitch != nf:
-            for pixel in range(width):
-                to = line[pixel * pitch : pixel * pitch + nf]
-                if skip <= pixel < stop:
-                    given = plane[y, left + pixel]
-                    for i in range(nf):
-                        to[i] = given[i]
-                else:
-                    to[:] = 0.0
+        line[: skip * pitch] = 0.0
+        line[stop * pitch :] = 0.0
+        source = plane[y].reshape(-1)[(left + skip) * g.nf : (left + stop) * g.nf]
+        target = line[skip * pitch : stop * pitch]
+        if pitch == g.nf:
+            for i in range(source.size):
+                target[i] = source[i]
             continue
-        line[: skip * nf] = 0.0
-        line[stop * nf :] = 0.0
-        source = plane[y].reshape(-1)[(left + skip) * nf : (left + stop) * nf]
-        target = line[skip * nf : stop * nf]
-        for i in range(source.size):
-            target[i] = source[i]
+        for pixel in range(stop - skip):
+            given, goal = source[pixel * g.nf : (pixel + 1) * g.nf], target[pixel * pitch :]
+            for i in range(g.nf):
+                goal[i] = given[i]

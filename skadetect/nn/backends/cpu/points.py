@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from skadetect.nn.backends.cpu.tile import LANES
+from skadetect.nn.backends.cpu.tile import HALF, LANES
 
 _FLOAT, _INT, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -38,6 +38,24 @@ def to_points(_: Any, sources: Any, goal: Any, step: Any, n: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(_WHOLE, _WHOLE, _WHOLE, _WHOLE), generate
+
+
+@intrinsic  # type: ignore[misc]
+def to_points_along(_: Any, source: Any, apart: Any, goal: Any, step: Any, n: Any) -> Any:
+    """B^T of the six rows at `source` + k * `apart`, to `goal` + k * `step`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        source, apart, goal, step, n = arguments
+
+        def turn(kind: Any, offset: Any) -> None:
+            values = [_load(builder, kind, source, _add(builder, offset, apart, k)) for k in range(6)]
+            for k, value in enumerate(_points(_Arithmetic(builder, kind), values)):
+                _store(builder, kind, goal, _add(builder, offset, step, k), value)
+
+        _each(builder, n, turn)
+        return context.get_dummy_value()
+
+    return types.void(*[_WHOLE] * 5), generate
 
 
 @intrinsic  # type: ignore[misc]
@@ -98,7 +116,7 @@ class _Arithmetic:
         return self.builder.fsub(a, b, flags=_FUSE)
 
     def times(self, factor: float, a: Any) -> Any:
-        number = [factor] * LANES if self.kind is _VECTOR else factor
+        number = factor if self.kind is _FLOAT else [factor] * self.kind.count
         return self.builder.fmul(ir.Constant(self.kind, number), a, flags=_FUSE)
 
 
@@ -131,14 +149,24 @@ def _pixels(m: _Arithmetic, x: list[Any]) -> list[Any]:
 
 
 def _each(builder: Any, n: Any, turn: Any) -> None:
-    """Write `turn` for every whole vector of n floats, and for every float behind them."""
-    lanes = ir.Constant(_INT, LANES)
-    vectors = builder.sdiv(n, lanes)
-    with cgutils.for_range(builder, vectors) as loop:
-        turn(_VECTOR, builder.mul(loop.index, lanes))
-    whole = builder.mul(vectors, lanes)
-    with cgutils.for_range(builder, builder.sub(n, whole)) as loop:
-        turn(_FLOAT, builder.add(whole, loop.index))
+    """Write `turn` for n floats, a vector at a time; the last vector may do some of them once more."""
+    with builder.if_else(builder.icmp_signed(">=", n, ir.Constant(_INT, LANES))) as (many, few):
+        with many:
+            _vectors(builder, n, turn, _VECTOR)
+        with few, builder.if_else(builder.icmp_signed(">=", n, ir.Constant(_INT, HALF))) as (some, hardly):
+            with some:
+                _vectors(builder, n, turn, ir.VectorType(_FLOAT, HALF))
+            with hardly, cgutils.for_range(builder, n) as loop:
+                turn(_FLOAT, loop.index)
+
+
+def _vectors(builder: Any, n: Any, turn: Any, kind: Any) -> None:
+    lanes = ir.Constant(_INT, kind.count)
+    whole = builder.sdiv(n, lanes)
+    with cgutils.for_range(builder, whole) as loop:
+        turn(kind, builder.mul(loop.index, lanes))
+    with builder.if_then(builder.icmp_signed("!=", builder.mul(whole, lanes), n)):
+        turn(kind, builder.sub(n, lanes))
 
 
 def _add(builder: Any, offset: Any, step: Any, k: int) -> Any:
@@ -162,6 +190,7 @@ def _store(builder: Any, kind: Any, address: Any, offset: Any, value: Any) -> No
 def _splat(builder: Any, kind: Any, value: Any) -> Any:
     if kind is _FLOAT:
         return value
-    blank = ir.Constant(_VECTOR, ir.Undefined)
+    blank = ir.Constant(kind, ir.Undefined)
     single = builder.insert_element(blank, value, ir.Constant(_INT32, 0))
-    return builder.shuffle_vector(single, blank, ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES))
+    everywhere = ir.Constant(ir.VectorType(_INT32, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(single, blank, everywhere)

@@ -1,10 +1,10 @@
-"""The one inner loop of the convolutions: a tile of pixels times a panel of filters, held in registers.
+"""The one inner loop of the convolutions: a tile of values times a panel of weights, summed in registers.
 
-`tile_of(vectors)` writes LLVM vector instructions, which Numba compiles for the machine it runs on: for each
-of `ROWS` pixels and `vectors` vectors of `LANES` output features one register, to which the products of a
-pixel's value (broadcast) and a row of the filters are added. Nothing is gathered or packed but the filters: a
-pixel's values are read where they lie, in runs. A run is a stretch of `length` values, for instance the taps
-along x of one filter row times their features, which lie side by side in a channels-last image.
+`tile` is written as LLVM vector instructions, which Numba compiles for the machine it runs on: for each of
+`ROWS` rows and each vector of a panel one register, to which the products of a row's value (broadcast) and
+the panel's weights are added. Nothing needs to be gathered: a row's values are read where they lie, in runs.
+In a convolution a row is a pixel and a run the taps along x of one filter row times their features, which lie
+side by side in a channels-last image; in the gradient of filters a row is a tap and a run a line of pixels.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from skadetect._numba import JIT
+
 
 def _shape() -> tuple[int, int]:
-    """Pixels and lanes for this machine's registers: 32 of 16 floats, 16 of 8, or else of 4."""
+    """Rows and lanes for this machine's registers: 32 of 16 floats, 16 of 8, or else of 4."""
     own = numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None
     features = llvm.get_host_cpu_features() if own else {}
     if features.get("avx512f"):
@@ -29,103 +31,177 @@ def _shape() -> tuple[int, int]:
     return (6, 8) if features.get("avx2") and features.get("fma") else (6, 4)
 
 
-#: Pixels of a tile, floats of a vector, and output features of a panel of filters.
+#: Rows of a tile, floats of a vector and of half of one, and output features of a panel of filters.
 ROWS, LANES = _shape()
+HALF = LANES // 2
 WIDTH = 2 * LANES
-#: Rows of filters that are asked for before they are needed.
+#: Rows of weights that are asked for before they are needed.
 AHEAD = 24
 
 _FLOAT, _INT, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+_BYTE = ir.IntType(8).as_pointer()
 _FUSE = ("contract", "nsz")
+_WHOLE = types.int64
 
 
-@lru_cache(maxsize=2)
-def tile_of(vectors: int) -> Callable[..., None]:
-    """Make ``tile(x, rows, runs, count, length, filters, start, slope, y, outs, extra)`` for compiled code.
-
-    Addresses are integers; offsets are in floats. `x` + rows[m] + runs[2 r] is where run r of pixel m begins,
-    `filters` + runs[2 r + 1] where its rows of `WIDTH` filters do; `start` is the address of what the sums
-    begin with (the bias). leaky(sum) goes to `y` + outs[m], plus what lies at `extra` + outs[m] unless
-    `extra` is zero.
-    """
+@lru_cache(maxsize=4)
+def tile_of(lanes: tuple[int, ...]) -> Callable[..., None]:
+    """Make `tile` for panels of some vectors of these lanes."""
 
     @intrinsic  # type: ignore[misc]
-    def tile(
-        _: Any, x: Any, rows: Any, runs: Any, count: Any, length: Any, filters: Any, start: Any, slope: Any,
-        y: Any, outs: Any, extra: Any,
+    def made(
+        _: Any, x: Any, rows: Any, step: Any, runs: Any, count: Any, length: Any, weights: Any, pitch: Any,
+        start: Any, slope: Any, y: Any, outs: Any, extra: Any, width: Any,
     ) -> Any:  # fmt: skip
-        whole = types.int64
-        signature = types.void(*[whole] * 7, types.float32, *[whole] * 3)
+        signature = types.void(*[_WHOLE] * 9, types.float32, *[_WHOLE] * 4)
 
         def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-            _Tile(builder, vectors).write(*arguments)
+            _Tile(builder, lanes).write(*arguments)
             return context.get_dummy_value()
 
         return signature, generate
 
-    return tile  # type: ignore[no-any-return]
+    return made  # type: ignore[no-any-return]
+
+
+_four, _three = tile_of((LANES, LANES)), tile_of((LANES, HALF))
+_two, _one = tile_of((LANES,)), tile_of((HALF,))
+
+
+@numba.njit(**JIT)
+def tile(
+    x: int, rows: int, step: int, runs: int, count: int, length: int, weights: int, pitch: int,
+    start: int, slope: float, y: int, outs: int, extra: int, width: int,
+) -> None:  # fmt: skip
+    """Sum products for the first `width` columns of a panel and `ROWS` rows.
+
+    Addresses are integers; offsets and steps are in floats. `x` + rows[m] + runs[2 r] is where run r of row m
+    begins, with `step` from value to value; `weights` + runs[2 r + 1] is where the run's weights do, with
+    `pitch` from row to row, of which whole halves of a vector are read. `start` is the address of what the
+    sums begin with (`WIDTH` floats), `count` at least one. leaky(sum) goes to `y` + outs[m], plus what lies
+    at `extra` + outs[m] unless `extra` is zero; `slope` is at most one.
+    """
+    if width > LANES + HALF:
+        _four(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+    elif width > LANES:
+        _three(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+    elif width > HALF:
+        _two(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+    else:
+        _one(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+
+
+@intrinsic  # type: ignore[misc]
+def touch(_: Any, address: Any, n: Any) -> Any:
+    """Sum of the whole vectors among `n` floats, read in their order.
+
+    Memory comes several times faster so than as a tile reads it: the processor sees what is wanted next.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        address, n = arguments
+        vector = ir.VectorType(_FLOAT, LANES)
+        total = cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES))
+        pointer = builder.inttoptr(address, vector.as_pointer())
+        with cgutils.for_range(builder, builder.sdiv(n, ir.Constant(_INT, LANES))) as loop:
+            value = builder.load(builder.gep(pointer, [loop.index]), align=4)
+            builder.store(builder.fadd(builder.load(total), value), total)
+        return builder.extract_element(builder.load(total), ir.Constant(_INT32, 0))
+
+    return types.float32(_WHOLE, _WHOLE), generate
+
+
+def _prefetch(builder: Any, pointer: Any) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [_BYTE, _INT32, _INT32, _INT32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [pointer, *(ir.Constant(_INT32, n) for n in (0, 3, 1))])
 
 
 class _Tile:
     """Writes the instructions of one tile."""
 
-    def __init__(self, builder: Any, vectors: int) -> None:
-        self.builder, self.vectors = builder, vectors
+    def __init__(self, builder: Any, lanes: tuple[int, ...]) -> None:
+        self.builder = builder
+        self.kinds = [ir.VectorType(_FLOAT, n) for n in lanes]
+        self.places = [sum(lanes[:v]) for v in range(len(lanes))]
+        self.columns = sum(lanes)
 
     def write(
-        self, x: Any, rows: Any, runs: Any, count: Any, length: Any, filters: Any, start: Any, slope: Any,
-        y: Any, outs: Any, extra: Any,
+        self, x: Any, rows: Any, step: Any, runs: Any, count: Any, length: Any, weights: Any, pitch: Any,
+        start: Any, slope: Any, y: Any, outs: Any, extra: Any, width: Any,
     ) -> None:  # fmt: skip
-        builder = self.builder
         bases = [self._at(x, self._whole(rows, m)) for m in range(ROWS)]
-        first = [self._vector(self._at(start, self._constant(v * LANES))) for v in range(self.vectors)]
-        sums = self._over_runs(bases, runs, count, length, filters, first * ROWS)
-        steep = self._splat(slope)
-        targets = [self._whole(outs, m) for m in range(ROWS)]
+        first = [
+            self._load(kind, self._at(start, self._constant(place)))
+            for kind, place in zip(self.kinds, self.places, strict=True)
+        ]
+        sums = self._over_runs(bases, step, runs, (count, length), weights, pitch, first * ROWS)
+        steep = [self._splat(kind, slope) for kind in self.kinds]
         made = []
-        for value in sums:
-            small = builder.fmul(value, steep)
-            made.append(builder.select(builder.fcmp_ordered(">", value, small), value, small))
-        plain, added, done = (builder.append_basic_block(name) for name in ("plain", "added", "done"))
-        builder.cbranch(builder.icmp_signed("==", extra, self._constant(0)), plain, added)
-        for block, more in ((plain, None), (added, extra)):
-            builder.position_at_end(block)
-            self._store(made, y, targets, more)
-            builder.branch(done)
-        builder.position_at_end(done)
+        for place, value in enumerate(sums):
+            small = self.builder.fmul(value, steep[place % len(steep)])
+            larger = self.builder.fcmp_ordered(">", value, small)
+            made.append(self.builder.select(larger, value, small))
+        targets = [self._whole(outs, m) for m in range(ROWS)]
+        self._finish(made, y, targets, extra, width)
 
-    def _store(self, made: list[Any], y: Any, targets: list[Any], extra: Any) -> None:
+    def _finish(self, made: list[Any], y: Any, targets: list[Any], extra: Any, width: Any) -> None:
+        """Write the sums: with or without what is added to them, panels that are full or not."""
+        builder = self.builder
+        with builder.if_else(self._equal(extra, 0)) as (plain, added):
+            for branch, more in ((plain, None), (added, extra)):
+                with branch, builder.if_else(self._equal(width, self.columns)) as (full, part):
+                    with full:
+                        self._store(made, y, targets, more, None)
+                    with part:
+                        self._store(made, y, targets, more, self._masks(width))
+
+    def _store(self, made: list[Any], y: Any, targets: list[Any], extra: Any, masks: Any) -> None:
         for place, value in enumerate(made):
-            m, v = divmod(place, self.vectors)
-            offset = self.builder.add(targets[m], self._constant(v * LANES))
+            m, v = divmod(place, len(self.kinds))
+            mask = masks[v] if masks else None
+            offset = self.builder.add(targets[m], self._constant(self.places[v]))
             if extra is not None:
-                value = self.builder.fadd(value, self._vector(self._at(extra, offset)))
-            pointer = self.builder.bitcast(self._at(y, offset), _VECTOR.as_pointer())
-            self.builder.store(value, pointer, align=4)
+                value = self.builder.fadd(
+                    value, self._masked_load(self.kinds[v], self._at(extra, offset), mask)
+                )
+            self._masked_store(value, self.kinds[v], self._at(y, offset), mask)
+
+    def _masks(self, width: Any) -> list[Any]:
+        """For each vector, which of its lanes are among the first `width` columns."""
+        masks = []
+        for kind, place in zip(self.kinds, self.places, strict=True):
+            numbers = ir.VectorType(_INT32, kind.count)
+            lanes = ir.Constant(numbers, [place + n for n in range(kind.count)])
+            limit = self._splat(numbers, self.builder.trunc(width, _INT32))
+            masks.append(self.builder.icmp_signed("<", lanes, limit))
+        return masks
 
     def _over_runs(
-        self, bases: list[Any], runs: Any, count: Any, length: Any, filters: Any, first: list[Any]
-    ) -> list[Any]:
+        self, bases: list[Any], step: Any, runs: Any, turns: tuple[Any, Any], weights: Any, pitch: Any,
+        first: list[Any],
+    ) -> list[Any]:  # fmt: skip
         """Sums over all runs, at least one; leaves the builder behind the loop."""
         builder, before = self.builder, self.builder.block
+        count, length = turns
         outer, inner, after, done = (
             builder.append_basic_block(name) for name in ("outer", "inner", "after", "done")
         )
         builder.branch(outer)
         builder.position_at_end(outer)
-        run, sums = self._loop(before, [self._constant(0), *first])
+        run, *sums = self._loop(before, [self._constant(0), *first])
         twice = builder.shl(run, self._constant(1))
         here = self._whole(runs, twice)
-        panel = self._at(filters, self._whole(runs, builder.add(twice, self._constant(1))))
-        pixels = [builder.gep(base, [here]) for base in bases]
+        panel = self._at(weights, self._whole(runs, builder.add(twice, self._constant(1))))
+        values = [builder.gep(base, [here]) for base in bases]
         builder.branch(inner)
         builder.position_at_end(inner)
-        k, inside = self._loop(outer, [self._constant(0), *sums])
-        new = self._products(pixels, k, panel, inside)
-        following = builder.add(k, self._constant(1))
-        self._close([k, *inside], [following, *new], inner)
-        builder.cbranch(builder.icmp_signed("<", following, length), inner, after)
+        k, offset, row, *inside = self._loop(outer, [length, self._constant(0), panel, *sums])
+        new = self._products(values, offset, row, pitch, inside)
+        rest = builder.sub(k, self._constant(1))
+        following = [rest, builder.add(offset, step), builder.gep(row, [pitch])]
+        self._close([k, offset, row, *inside], [*following, *new], inner)
+        builder.cbranch(builder.icmp_signed(">", rest, self._constant(0)), inner, after)
         builder.position_at_end(after)
         next_run = builder.add(run, self._constant(1))
         self._close([run, *sums], [next_run, *new], after)
@@ -133,36 +209,31 @@ class _Tile:
         builder.position_at_end(done)
         return new
 
-    def _products(self, pixels: list[Any], k: Any, panel: Any, sums: list[Any]) -> list[Any]:
+    def _products(self, values: list[Any], offset: Any, row: Any, pitch: Any, sums: list[Any]) -> list[Any]:
         builder = self.builder
-        row = builder.gep(panel, [builder.mul(k, self._constant(WIDTH))])
-        weights = [self._vector(builder.gep(row, [self._constant(v * LANES)])) for v in range(self.vectors)]
-        self._prefetch(builder.gep(row, [self._constant(AHEAD * WIDTH)]))
+        weights = [
+            self._load(kind, builder.gep(row, [self._constant(place)]))
+            for kind, place in zip(self.kinds, self.places, strict=True)
+        ]
+        ahead = builder.gep(row, [builder.mul(pitch, self._constant(AHEAD))])
+        for place in range(0, self.columns, 16):
+            _prefetch(builder, builder.bitcast(builder.gep(ahead, [self._constant(place)]), _BYTE))
         new = []
-        for m, pixel in enumerate(pixels):
-            value = self._splat(builder.load(builder.gep(pixel, [k])))
+        for m, value in enumerate(values):
+            single = builder.load(builder.gep(value, [offset]))
             for v, weight in enumerate(weights):
-                product = builder.fmul(value, weight, flags=_FUSE)
-                new.append(builder.fadd(product, sums[m * self.vectors + v], flags=_FUSE))
+                product = builder.fmul(self._splat(self.kinds[v], single), weight, flags=_FUSE)
+                new.append(builder.fadd(product, sums[m * len(weights) + v], flags=_FUSE))
         return new
 
-    def _prefetch(self, pointer: Any) -> None:
-        """Ask for the lines of a row of filters before it is its turn; an address may be beyond the end."""
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, _INT32, _INT32, _INT32])
-        ask = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        for v in range(self.vectors):
-            line = self.builder.bitcast(self.builder.gep(pointer, [self._constant(v * LANES)]), byte)
-            self.builder.call(ask, [line, *(ir.Constant(_INT32, n) for n in (0, 3, 1))])
-
-    def _loop(self, before: Any, first: list[Any]) -> tuple[Any, list[Any]]:
+    def _loop(self, before: Any, first: list[Any]) -> list[Any]:
         """Values that change from turn to turn of a loop, with what they begin with."""
         values = []
         for start in first:
             value = self.builder.phi(start.type)
             value.add_incoming(start, before)
             values.append(value)
-        return values[0], values[1:]
+        return values
 
     @staticmethod
     def _close(values: list[Any], new: list[Any], block: Any) -> None:
@@ -176,21 +247,41 @@ class _Tile:
         return self.builder.load(self.builder.gep(pointer, [index]))
 
     def _at(self, address: Any, offset: Any) -> Any:
-        """Pointer to the float at an offset from an address or pointer."""
+        """Pointer to the float at an offset from an address."""
         return self.builder.gep(self.builder.inttoptr(address, _FLOAT.as_pointer()), [offset])
 
-    def _vector(self, pointer: Any) -> Any:
-        return self.builder.load(self.builder.bitcast(pointer, _VECTOR.as_pointer()), align=4)
+    def _load(self, kind: Any, pointer: Any) -> Any:
+        return self.builder.load(self.builder.bitcast(pointer, kind.as_pointer()), align=4)
 
-    def _splat(self, value: Any) -> Any:
-        blank = ir.Constant(_VECTOR, ir.Undefined)
+    def _masked_load(self, kind: Any, pointer: Any, mask: Any) -> Any:
+        if mask is None:
+            return self._load(kind, pointer)
+        where = self.builder.bitcast(pointer, kind.as_pointer())
+        function = self._intrinsic("load", kind, kind, [where.type, _INT32, mask.type, kind])
+        zeros = ir.Constant(kind, [0.0] * kind.count)
+        return self.builder.call(function, [where, ir.Constant(_INT32, 4), mask, zeros])
+
+    def _masked_store(self, value: Any, kind: Any, pointer: Any, mask: Any) -> None:
+        where = self.builder.bitcast(pointer, kind.as_pointer())
+        if mask is None:
+            self.builder.store(value, where, align=4)
+            return
+        function = self._intrinsic("store", kind, ir.VoidType(), [kind, where.type, _INT32, mask.type])
+        self.builder.call(function, [value, where, ir.Constant(_INT32, 4), mask])
+
+    def _intrinsic(self, what: str, kind: Any, result: Any, arguments: list[Any]) -> Any:
+        name = f"llvm.masked.{what}.v{kind.count}f32.p0"
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+
+    def _splat(self, kind: Any, value: Any) -> Any:
+        blank = ir.Constant(kind, ir.Undefined)
         single = self.builder.insert_element(blank, value, ir.Constant(_INT32, 0))
-        everywhere = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+        everywhere = ir.Constant(ir.VectorType(_INT32, kind.count), [0] * kind.count)
         return self.builder.shuffle_vector(single, blank, everywhere)
+
+    def _equal(self, value: Any, number: int) -> Any:
+        return self.builder.icmp_signed("==", value, self._constant(number))
 
     @staticmethod
     def _constant(value: int) -> Any:
         return ir.Constant(_INT, value)
-
-
-tile_wide, tile_narrow = tile_of(2), tile_of(1)

@@ -7,7 +7,7 @@ that also extend along z sum their planes inside the product, so each plane is t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -16,11 +16,11 @@ from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array
 from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.filters import FilterCache, pack
-from skadetect.nn.backends.cpu.points import to_pixels, to_points
-from skadetect.nn.backends.cpu.tile import ROWS, WIDTH, tile_wide
+from skadetect.nn.backends.cpu.points import to_pixels, to_points, to_points_along
+from skadetect.nn.backends.cpu.tile import HALF, LANES, ROWS, WIDTH, tile
 
-#: Transformed input and output of a block of tiles stay in the second cache.
-BLOCK_BYTES = 1 << 20
+#: Transformed input and output of a block of tiles: about what the second cache holds.
+BLOCK_BYTES = 3 << 19
 #: Transformed filters larger than this are shared by all threads, and so are blocks of tiles of this size.
 SHARED_BYTES, LARGE_BYTES = 1 << 22, 1 << 24
 POINTS = 36
@@ -30,6 +30,22 @@ _G = np.array(
     [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
      [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]], np.float32,
 )  # fmt: skip
+
+
+class Layout(NamedTuple):
+    """How the tiles are cut: tiles of a row, of a block and in all, and room for a block.
+
+    For each tile `room` products a point, for each point `slots` tiles, for each line of a row half
+    transformed `before` or `after` floats; odd sizes keep lines out of each other's places in the cache.
+    """
+
+    across: int
+    block: int
+    total: int
+    room: int
+    slots: int
+    before: int
+    after: int
 
 
 def conv_winograd(
@@ -60,28 +76,27 @@ def conv_winograd(
     y = arena.empty((batch, depth, height, width, outputs))
     extra = np.empty((0, 0, 0, 0, 0), np.float32) if residual is None else np.ascontiguousarray(residual)
     panels = _CACHE.get(filters, "winograd", _panels)
-    columns, room = panels.shape[2], panels.shape[1] * WIDTH
-    tiles, shared = block_tiles(columns, room, panels.nbytes)
+    columns, room = panels.shape[2], -(-outputs // HALF) * HALF
     across = -(-width // 4)
-    segment = min(across, tiles)
-    segments = -(-across // segment)
-    units = batch * depth * -(-height // 4) * segments
-    together = max(1, min(tiles // segment, units if shared else -(-units // nb.get_num_threads())))
-    slots = -(-together * segment // ROWS) * ROWS
-    layout = (segment, segments, together)
-    rows = 12 * (4 * segment + 2) * x.shape[4] + 24 * segment * room
+    total = batch * depth * -(-height // 4) * across
+    block, shared = block_tiles(columns, room, panels.nbytes, total)
+    line = min(across, block)
+    before, after = (4 * line + 2) * x.shape[4] + LANES, line * room + LANES
+    slots = -(-block // ROWS) * ROWS + 1
+    layout = Layout(across, block, total, room, slots, before, after)
     work = arena.empty((1 if shared else nb.get_num_threads(), POINTS * slots * (columns + room)))
-    lines = arena.empty((nb.get_num_threads(), rows))
+    lines = arena.empty((nb.get_num_threads(), 7 * before + 24 * after))
     convolve = _convolve_shared if shared else _convolve
     convolve(np.ascontiguousarray(x), panels, bias, np.float32(slope), extra, y, layout, work, lines)
     return y
 
 
-def block_tiles(columns: int, outputs: int, filter_bytes: int) -> tuple[int, bool]:
+def block_tiles(columns: int, outputs: int, filter_bytes: int, total: int) -> tuple[int, bool]:
     """Tiles of a block, and whether all threads work on one block, so that large filters are read once."""
     shared = filter_bytes > SHARED_BYTES
     size = LARGE_BYTES if shared else BLOCK_BYTES
-    return max(16, size // (4 * POINTS * (columns + outputs))), shared
+    most = max(ROWS, size // (4 * POINTS * (columns + outputs)) // ROWS * ROWS)
+    return min(most, total if shared else -(-total // nb.get_num_threads())), shared
 
 
 def transform_filters(filters: Array) -> Array:
@@ -118,21 +133,20 @@ def _transform_filters(filters: Any, g: Any, out: Any) -> None:
 def _convolve(
     x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, work: Any, lines: Any
 ) -> None:
-    """All blocks, each a thread's own; a unit is a segment of a band of four output rows."""
-    units, together = _units(x, layout), layout[2]
-    inputs, points, across = x.shape[4], panels.shape[0], panels.shape[1]
-    for block in nb.prange((units + together - 1) // together):
+    """All blocks, each a thread's own; the part of a block in one row of tiles is transformed together."""
+    parts, across = panels.shape[0] * panels.shape[1], layout.across
+    for block in nb.prange((layout.total + layout.block - 1) // layout.block):
         thread = nb.get_thread_id()
         seen, made = _split(work[thread], panels, layout)
-        rows, sums = _split_lines(lines[thread], inputs, panels.shape[1] * WIDTH, layout)
-        first, last = block * together, min(units, (block + 1) * together)
-        for unit in range(first, last):
-            _transform_input(x, seen, (unit - first) * layout[0], rows, unit, layout)
-        for point in range(points):
-            for panel in range(across):
-                _products(seen[point], panels[point, panel], made[point], panel, (last - first) * layout[0])
-        for unit in range(first, last):
-            _transform_output(made, (unit - first) * layout[0], sums, bias, slope, residual, y, unit, layout)
+        rows, sums = _split_lines(lines[thread], layout)
+        first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
+        for row in range(first // across, (last - 1) // across + 1):
+            _transform_input(x, seen, rows, row, first, last, across)
+        tables = _tables(panels.shape[2], layout.room)
+        for part in range(parts):
+            _products(seen, panels, made, tables, part, last - first)
+        for row in range(first // across, (last - 1) // across + 1):
+            _transform_output(made, sums, bias, slope, residual, y, row, first, last, across)
 
 
 @nb.njit(**PARALLEL)
@@ -140,89 +154,89 @@ def _convolve_shared(
     x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, work: Any, lines: Any
 ) -> None:
     """Block by block, all threads on one: they share its tiles, then its products, then its pixels."""
-    units, together = _units(x, layout), layout[2]
-    inputs, across = x.shape[4], panels.shape[1]
+    parts, across = panels.shape[0] * panels.shape[1], layout.across
+    tables = _tables(panels.shape[2], layout.room)
     seen, made = _split(work[0], panels, layout)
-    for block in range((units + together - 1) // together):
-        first, last = block * together, min(units, (block + 1) * together)
-        for unit in nb.prange(first, last):
-            rows, _ = _split_lines(lines[nb.get_thread_id()], inputs, across * WIDTH, layout)
-            _transform_input(x, seen, (unit - first) * layout[0], rows, unit, layout)
-        for part in nb.prange(panels.shape[0] * across):
-            point, panel = part // across, part % across
-            _products(seen[point], panels[point, panel], made[point], panel, (last - first) * layout[0])
-        for unit in nb.prange(first, last):
-            _, sums = _split_lines(lines[nb.get_thread_id()], inputs, across * WIDTH, layout)
-            _transform_output(made, (unit - first) * layout[0], sums, bias, slope, residual, y, unit, layout)
-
-
-@nb.njit(**JIT)
-def _units(x: Any, layout: Any) -> int:
-    return int(x.shape[0] * x.shape[1] * ((x.shape[2] + 3) // 4) * layout[1])
+    for block in range((layout.total + layout.block - 1) // layout.block):
+        first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
+        for row in nb.prange(first // across, (last - 1) // across + 1):
+            rows, _ = _split_lines(lines[nb.get_thread_id()], layout)
+            _transform_input(x, seen, rows, row, first, last, across)
+        for part in nb.prange(parts):
+            _products(seen, panels, made, tables, part, last - first)
+        for row in nb.prange(first // across, (last - 1) // across + 1):
+            _, sums = _split_lines(lines[nb.get_thread_id()], layout)
+            _transform_output(made, sums, bias, slope, residual, y, row, first, last, across)
 
 
 @nb.njit(**JIT)
 def _split(work: Any, panels: Any, layout: Any) -> Any:
     """Room for a block's transformed input and output: (points, tiles, features)."""
-    points, across, columns = panels.shape[0], panels.shape[1], panels.shape[2]
-    slots = (layout[0] * layout[2] + ROWS - 1) // ROWS * ROWS
-    room = points * slots * columns
-    seen = work[:room].reshape(points, slots, columns)
-    return seen, work[room : room + points * slots * across * WIDTH].reshape(points, slots, across * WIDTH)
+    points, columns, slots, room = panels.shape[0], panels.shape[2], layout.slots, layout.room
+    size = points * slots * columns
+    seen = work[:size].reshape(points, slots, columns)
+    return seen, work[size : size + points * slots * room].reshape(points, slots, room)
 
 
 @nb.njit(**JIT)
-def _split_lines(lines: Any, inputs: int, outputs: int, layout: Any) -> Any:
-    """Room for the rows of a unit half transformed."""
-    length = (4 * layout[0] + 2) * inputs
-    rows = lines[: 12 * length].reshape(2, 6, length)
-    return rows, lines[12 * length : 12 * length + 24 * layout[0] * outputs].reshape(
-        4, 6, layout[0] * outputs
+def _split_lines(lines: Any, layout: Any) -> Any:
+    """Room for the rows of a unit half transformed: seven before the products (one blank), 24 after."""
+    size = 7 * layout.before
+    rows = lines[:size].reshape(7, layout.before)
+    return rows, lines[size : size + 24 * layout.after].reshape(4, 6, layout.after)
+
+
+@nb.njit(**JIT)
+def _tables(columns: int, room: int) -> Any:
+    """Where the rows of a tile of products begin and end up, its one run, and what its sums begin with."""
+    return (
+        np.arange(ROWS) * columns,
+        np.arange(ROWS) * room,
+        np.zeros(2, np.int64),
+        np.zeros(WIDTH, np.float32),
     )
 
 
 @nb.njit(**JIT)
-def _products(seen: Any, filters: Any, made: Any, panel: int, count: int) -> None:
+def _products(seen: Any, panels: Any, made: Any, tables: Any, part: int, count: int) -> None:
     """One panel of output features at one point, for all tiles of a block."""
-    rows, outs = np.empty(ROWS, np.int64), np.arange(ROWS) * made.shape[1]
-    run, zeros = np.zeros(2, np.int64), np.zeros(WIDTH, np.float32)
-    columns = seen.shape[1]
+    point, panel = part // panels.shape[1], part % panels.shape[1]
+    rows, outs, run, zeros = tables
+    columns, room = seen.shape[2], made.shape[2]
+    width = min(WIDTH, room - panel * WIDTH)
+    weights = panels.ctypes.data + 4 * part * columns * WIDTH
+    source, goal = seen[point].ctypes.data, made[point].ctypes.data + 4 * panel * WIDTH
     for first in range(0, count, ROWS):
-        for m in range(ROWS):
-            rows[m] = min(m, count - 1 - first) * columns
-        goal = made[first].ctypes.data + 4 * WIDTH * panel
-        tile_wide(
-            seen[first].ctypes.data, rows.ctypes.data, run.ctypes.data, 1, columns, filters.ctypes.data,
-            zeros.ctypes.data, np.float32(1), goal, outs.ctypes.data, 0,
+        tile(
+            source + 4 * first * columns, rows.ctypes.data, 1, run.ctypes.data, 1, columns, weights, WIDTH,
+            zeros.ctypes.data, np.float32(1), goal + 4 * first * room, outs.ctypes.data, 0, width,
         )  # fmt: skip
 
 
 @nb.njit(**JIT)
-def _place(unit: int, depth: int, height: int, layout: Any) -> Any:
-    """Sample, plane, first output row and first tile of a unit."""
+def _place(row: int, depth: int, height: int, first: int, last: int, across: int) -> Any:
+    """Sample, plane and line of pixels of a row of tiles; first and number of its tiles, and first slot."""
     bands = (height + 3) // 4
-    band, part = unit // layout[1], unit % layout[1]
-    plane = band // bands
-    return plane // depth, plane % depth, (band % bands) * 4, part * layout[0]
+    plane, begin = row // bands, max(first, row * across)
+    end = min(last, (row + 1) * across)
+    return plane // depth, plane % depth, (row % bands) * 4, begin - row * across, end - begin, begin - first
 
 
 @nb.njit(**JIT)
-def _transform_input(x: Any, seen: Any, slot: int, rows: Any, unit: int, layout: Any) -> None:
-    """Six input rows of a unit to points: along y into `rows`, then along x into `seen`."""
+def _transform_input(x: Any, seen: Any, rows: Any, row: int, first: int, last: int, across: int) -> None:
+    """Six input lines of a row of tiles to points: along y into `rows`, then along x into `seen`."""
     _, depth, height, width, inputs = x.shape
-    sample, z, y, tile = _place(unit, depth, height, layout)
+    sample, z, y, left, tiles, slot = _place(row, depth, height, first, last, across)
     planes = seen.shape[2] // inputs
-    tiles = min(layout[0], (width + 3) // 4 - tile)
-    left = 4 * tile - 1
+    left = 4 * left - 1
     begin, end = max(0, -left), min(4 * tiles + 2, width - left)
     sources = np.empty(6, np.int64)
-    blank, work = rows[1, 0], rows[0]
+    blank, work = rows[6], rows[:6]
     for tap in range(planes):
         plane = z + tap - planes // 2
         if plane < 0 or plane >= depth:
             seen[:, slot : slot + tiles, tap * inputs : (tap + 1) * inputs] = 0.0
             continue
-        blank[:] = 0.0
         work[:, : begin * inputs] = 0.0
         work[:, end * inputs : (4 * tiles + 2) * inputs] = 0.0
         for i in range(6):
@@ -230,26 +244,26 @@ def _transform_input(x: Any, seen: Any, slot: int, rows: Any, unit: int, layout:
             if 0 <= line < height:
                 sources[i] = x[sample, plane, line, left + begin :].ctypes.data
             else:
+                blank[:] = 0.0
                 sources[i] = blank.ctypes.data
         goal = work.ctypes.data + 4 * begin * inputs
         to_points(sources.ctypes.data, goal, work.shape[1], (end - begin) * inputs)
         apart = seen.shape[1] * seen.shape[2]
         for i in range(6):
+            source = work.ctypes.data + 4 * i * work.shape[1]
+            goal = seen.ctypes.data + 4 * (((6 * i * seen.shape[1]) + slot) * seen.shape[2] + tap * inputs)
             for t in range(tiles):
-                for k in range(6):
-                    sources[k] = work.ctypes.data + 4 * (i * work.shape[1] + (4 * t + k) * inputs)
-                spot = ((6 * i * seen.shape[1]) + slot + t) * seen.shape[2] + tap * inputs
-                to_points(sources.ctypes.data, seen.ctypes.data + 4 * spot, apart, inputs)
+                to_points_along(source + 16 * t * inputs, inputs, goal + 4 * t * seen.shape[2], apart, inputs)
 
 
 @nb.njit(**JIT)
 def _transform_output(
-    made: Any, slot: int, lines: Any, bias: Any, slope: float, residual: Any, y: Any, unit: int, layout: Any
-) -> None:
-    """Points of a unit to its output rows: along y into `lines`, then along x, with bias and activation."""
+    made: Any, lines: Any, bias: Any, slope: float, residual: Any, y: Any, row: int, first: int, last: int,
+    across: int,
+) -> None:  # fmt: skip
+    """Points of a row of tiles to pixels: along y into `lines`, then along x, with bias and activation."""
     _, depth, height, width, outputs = y.shape
-    sample, z, first, tile = _place(unit, depth, height, layout)
-    tiles = min(layout[0], (width + 3) // 4 - tile)
+    sample, z, top, left, tiles, slot = _place(row, depth, height, first, last, across)
     room, line = made.shape[2], lines.shape[2]
     point = made.shape[1] * room
     more = residual.ctypes.data if residual.size else 0
@@ -258,18 +272,18 @@ def _transform_output(
         source = made.ctypes.data + 4 * (q * point + slot * room)
         goal = lines.ctypes.data + 4 * q * line
         to_pixels(source, 6 * point, goal, 6 * line, tiles * room, 0, slope, 0)
-    for i in range(min(4, height - first)):
-        row = (((sample * depth + z) * height + first + i) * width + 4 * tile) * outputs
+    for i in range(min(4, height - top)):
+        start = (((sample * depth + z) * height + top + i) * width + 4 * left) * outputs
         for t in range(tiles):
             source = lines.ctypes.data + 4 * (6 * i * line + t * room)
-            here = row + 4 * t * outputs
+            here = start + 4 * t * outputs
             goal, extra = y.ctypes.data + 4 * here, more + 4 * here if more else 0
-            x = 4 * (tile + t)
+            x = 4 * (left + t)
             if x + 4 > width:
                 goal = spare.ctypes.data
                 if more:
-                    spare[4 : 4 + width - x] = residual[sample, z, first + i, x:width]
+                    spare[4 : 4 + width - x] = residual[sample, z, top + i, x:width]
                     extra = spare[4:].ctypes.data
             to_pixels(source, line, goal, outputs, outputs, bias.ctypes.data, slope, extra)
             if x + 4 > width:
-                y[sample, z, first + i, x:width] = spare[: width - x]
+                y[sample, z, top + i, x:width] = spare[: width - x]
