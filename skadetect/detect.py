@@ -18,7 +18,8 @@ from skadetect.background import Background, BackgroundOptions, estimate_backgro
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
-from skadetect.catalog.cube_build import build_cube_catalog
+from skadetect.catalog.cube_build import build_cube_catalog, probabilities
+from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
 from skadetect.errors import ConfigError, InputError
@@ -217,14 +218,24 @@ class Detector:
         with _bar(options.progress, f"background{label}") as show:
             background = estimate_background(view, background_options(view), progress=show)
         view = _without_bad_channels(view, background)
-        job = Job(view, background, run.model, self._threshold(run.model), options.device)
+        job = Job(view, background, run.model, self._least_score(run.model), options.device)
         # Each view that is held is a quarter of the one before.
         grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
         if resume_folder is not None:
             ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
             rows, seconds = detect_tiles(job, grid, options, ledger=ledger, show=show)
-        return merge(rows, run.model), seconds
+        return self._reliable(merge(rows, run.model), view, run.model), seconds
+
+    def _least_score(self, model: Model) -> float:
+        """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
+        reliability, threshold = Reliability.of(model.metadata), self._threshold(model)
+        return threshold if reliability is None else min(reliability.least_score, threshold)
+
+    def _reliable(self, rows: Detections, view: Image, model: Model) -> Detections:
+        """The rows that are probable enough, if the model knows how probable they are."""
+        known = probabilities(rows, view, model)
+        return rows if known is None else rows.take(known >= self._threshold(model))
 
     def _threshold(self, model: Model) -> float:
         given = self.options.threshold

@@ -27,7 +27,7 @@ class DetectOptions:
     max_memory : str
         Upper limit on memory, all workers together, such as "2GB".
     threshold : float or None
-        Lowest score (0 to 1) of a detection; the model's own if None.
+        Lowest score (0 to 1) of a source, or probability of a galaxy in a cube; the model's own if None.
     device : str
         "auto", "cpu" or "reference".
     beam : tuple of float or None
@@ -69,7 +69,7 @@ class DetectOptions:
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 < self.threshold < 1.0:
-            raise ConfigError(f"threshold is {self.threshold}, expected a score between 0 and 1")
+            raise ConfigError(f"threshold is {self.threshold}, expected a number between 0 and 1")
         if self.tile < 0 or self.workers < 1:
             raise ConfigError(
                 f"tile is {self.tile} and workers {self.workers}, expected tile >= 0 and workers >= 1"

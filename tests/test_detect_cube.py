@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skadetect.catalog.probability import Reliability
 from skadetect.detect import Detector
 from skadetect.detect_options import DetectOptions, parse_channels, parse_flux
 from skadetect.errors import ConfigError, InputError
@@ -49,6 +50,23 @@ def test_levels_are_for_models_that_are_made_for_them(cube: Path, model: Model) 
     made = replace(model, metadata={"pyramid": True})
     assert Detector(made).detect(cube).meta["levels"] == 3  # 40 pixels, 20 and 10
     assert Detector(made, levels=0).detect(cube).meta["levels"] == 1
+
+
+def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, model: Model) -> None:
+    everything = Detector(model, threshold=0.3).detect(cube)
+    assert np.isnan(everything.table["prob"]).all()
+    odds = Reliability(0.05, -1.0, {"score": 1.0, "snr": 0.5, "peak": 0.3, "w20": -0.1})
+    calibrated = replace(model, metadata={"reliability": odds.to_dict()})
+    all_rows = Detector(calibrated, threshold=0.06).detect(cube)
+    ranked = np.sort(all_rows.table["prob"])
+    least = float(ranked[len(ranked) // 2 : len(ranked) // 2 + 2].mean())
+    some = Detector(calibrated, threshold=least).detect(cube)
+    columns = {name: np.asarray(all_rows.table[name].value) for name in ("snr", "f_max", "rms", "w20")}
+    columns["score"] = np.asarray(all_rows.table["score"])
+    np.testing.assert_allclose(all_rows.table["prob"], odds.probability(columns), rtol=1e-4)
+    assert 0 < len(some) < len(all_rows)
+    kept = all_rows.table[np.asarray(all_rows.table["prob"]) >= least]
+    np.testing.assert_array_equal(some.table["x"], kept["x"])
 
 
 def test_nothing_found_is_a_catalogue_without_rows(cube: Path, model: Model, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from skadetect.catalog.cube_flags import UNRESOLVED_BEAMS, CubeFlag
 from skadetect.catalog.cube_schema import CUBE_COLUMNS
 from skadetect.catalog.cube_uncertainty import CubeErrors, cube_errors, cube_floor_scale
 from skadetect.catalog.flags import blended
+from skadetect.catalog.probability import Reliability
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.detections import Detections
 from skadetect.image import Image
@@ -85,6 +86,26 @@ def build_cube_catalog(
     return Catalog(to_table(arrays, CUBE_COLUMNS, finest.unit, meta=about))
 
 
+def probabilities(rows: Detections, view: Image, model: ModelInfo) -> Floats | None:
+    """Probability that each detection in a view of a cube is a galaxy.
+
+    Parameters
+    ----------
+    rows, view, model
+        As for `build_cube_catalog`.
+
+    Returns
+    -------
+    array (n,) or None
+        None if the model is not calibrated.
+    """
+    reliability = Reliability.of(model.metadata)
+    if reliability is None:
+        return None
+    parts = [reliability.probability(_line_columns(c, _decoded(c, view, model))) for c in chunks(rows)]
+    return np.concatenate([np.empty(0), *parts])
+
+
 def _all_columns(
     parts: Sequence[tuple[Detections, Image]], model: ModelInfo, options: CatalogOptions
 ) -> Iterator[Columns]:
@@ -108,6 +129,9 @@ def _columns(rows: Detections, view: Image, model: ModelInfo, *, prefix: str) ->
     columns |= {"err_x": columns["err_x"] * wider, "err_y": columns["err_y"] * wider}
     columns["err_z"] = columns["err_freq"] / galaxies.channel * view.factor_z
     columns["flag"] = _flags(rows, galaxies, view)
+    reliability = Reliability.of(model.metadata)
+    known = np.full(len(rows), np.nan) if reliability is None else reliability.probability(columns)
+    columns["prob"] = known
     return columns
 
 

@@ -23,6 +23,7 @@ class ModelInfo(Protocol):
     (factor, floor), measured on validation fields: an error e becomes sqrt((factor e)^2 + (floor v)^2), where
     v is `skadetect.catalog.uncertainty.floor_scale` (of a cube:
     `skadetect.catalog.cube_uncertainty.cube_floor_scale`), for fluxes the value itself.
+    ``metadata["reliability"]`` is a `skadetect.catalog.probability.Reliability` as plain data.
     """
 
     @property
@@ -39,7 +40,7 @@ class ModelInfo(Protocol):
 
     @property
     def threshold(self) -> float:
-        """Its least score."""
+        """Its least score, or least probability if it has a reliability."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -91,7 +91,7 @@ KEYWORDS: tuple[KeywordSpec, ...] = tuple(
         ("pixscale", "side of a pixel [arcsec], cubes only"),
         ("model", "name of the model"),
         ("modelsha", "start of the SHA-256 of its weights"),
-        ("thresh", "least score"),
+        ("thresh", "least score, or probability of a galaxy"),
         ("repairs", "what was mended in the header"),
         ("options", "options of the run, JSON"),
         ("versions", "libraries"),

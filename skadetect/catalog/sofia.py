@@ -1,7 +1,8 @@
 """Catalogues in the layout of SoFiA-2's plain-text ones (``*_cat.txt``), for tools that read those.
 
 All columns of SoFiA-2 are there, by its names and in its order and units: pixels are 0-based, widths in Hz.
-What is not measured here is NaN, or -1 where a whole number stands. `rel` is the score.
+What is not measured here is NaN, or -1 where a whole number stands. `rel` is `prob`, or `score` if the model
+has no probability.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _HEADER = """# SoFiA source catalogue
 # Found and measured by skadetect, not by SoFiA, in SoFiA's layout.
 # What skadetect does not measure is nan, or -1 where a whole number
 # stands: n_pix, f_min, wm50, the centres of line widths, the three-sigma
-# ellipse and the position of the peak. rel is the score of the network,
+# ellipse and the position of the peak. rel is prob (or score),
 # the ellipse is that of the disc at 1 Msun/pc^2 through the beam.
 # Numbers have few digits here; the fits, votable and ecsv formats of
 # skadetect keep all of them, with sizes, inclinations and errors.
@@ -99,7 +100,7 @@ def sofia_columns(catalog: Catalog) -> dict[str, NDArray[Any]]:
     bounds = {f"{axis}_min": np.maximum(np.ceil(ours[f"{axis}_min"]), 0) for axis in "xyz"}
     bounds |= {f"{axis}_max": np.floor(ours[f"{axis}_max"]) for axis in "xyz"}
     changed = {
-        "rel": ours["score"],
+        "rel": np.where(np.isfinite(ours["prob"]), ours["prob"], ours["score"]),
         "w20": ours["w20"] * to_hz,
         "w50": ours["w50"] * to_hz,
         "ell_maj": ours["ell_maj"] / scale,

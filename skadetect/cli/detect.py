@@ -74,7 +74,8 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option(
     "--threshold",
     type=float,
-    help="Least score of a source, 0 to 1; lower finds more and trusts less. [default: the model's]",
+    help="Least score of a source, or probability of a galaxy in a cube, 0 to 1; lower finds more and trusts "
+    "less. [default: the model's]",
 )
 @click.option(
     "--beam",

@@ -26,7 +26,7 @@ def test_a_cube_has_sofias_names_and_more():
         "id name x y z x_min x_max y_min y_max z_min z_max f_max f_sum flag rms w20 w50 ell_maj ell_min "
         "ell_pa kin_pa err_x err_y err_z err_f_sum snr ra dec freq v_rad v_opt"
     )
-    ours = "hi_size incl score prior factor err_ra err_dec err_freq err_w20 err_w50 err_hi_size err_incl"
+    ours = "hi_size incl score prob prior factor err_ra err_dec err_freq err_w20 err_w50 err_hi_size err_incl"
     ours += " err_kin_pa"
     assert len(set(names)) == len(names) and {*sofia.split(), *ours.split()} == set(names)
 

@@ -1,0 +1,131 @@
+"""The probability that a galaxy is real: a logistic function of the network's score and of what it measured.
+
+A score is learned on patches full of galaxies, one cell at a time. A cube of natural density has a hundred
+thousand cells for each galaxy, and how loud a row is as a whole says more than its score does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+Floats = NDArray[np.float64]
+
+#: What the logarithm of the odds is linear in, beside a constant: see `evidence`.
+TERMS = ("score", "snr", "peak", "w20")
+_FAINTEST, _WIDTH = 0.1, 100.0
+#: Strength of a normal prior on the slopes: enough to keep the fit of a few rows finite.
+_RIDGE = 1e-2
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A calibration, as a model file holds it.
+
+    Attributes
+    ----------
+    least_score : float
+        Rows with a lower score were not there when it was fitted.
+    constant : float
+        Of the logarithm of the odds.
+    slopes : mapping of str to float
+        By the names of `TERMS`.
+    """
+
+    least_score: float
+    constant: float
+    slopes: Mapping[str, float]
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> Reliability | None:
+        """The calibration in a model's metadata, or None if it has none."""
+        found = metadata.get("reliability")
+        return None if found is None else cls(**found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a model's metadata."""
+        return asdict(self)
+
+    def probability(self, columns: Mapping[str, ArrayLike]) -> Floats:
+        """Probability of each row.
+
+        Parameters
+        ----------
+        columns : mapping of str to array (n,)
+            score; snr; f_max and rms, in one unit; w20, km/s.
+
+        Returns
+        -------
+        array (n,)
+            0 where a column is not known.
+        """
+        odds = self.constant + evidence(columns) @ np.array([self.slopes[name] for name in TERMS])
+        return np.nan_to_num(expit(odds), nan=0.0)
+
+
+def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
+    """What a probability is a function of, shape (n, 4), in the order of `TERMS`.
+
+    The logit of the score; the logarithms of the signal to noise of the whole line, of that of the highest
+    voxel, at least 1, and of w20 / (100 km/s).
+
+    Parameters
+    ----------
+    columns : mapping of str to array (n,)
+        As for `Reliability.probability`.
+    """
+    known = {name: np.asarray(columns[name], np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
+    peak = np.maximum(known["f_max"] / known["rms"], 1.0)
+    return np.stack(
+        [
+            logit(np.clip(known["score"], 1e-6, 1.0 - 1e-6)),
+            np.log(np.maximum(known["snr"], _FAINTEST)),
+            np.log(peak),
+            np.log(np.maximum(known["w20"], 1.0) / _WIDTH),
+        ],
+        axis=1,
+    )
+
+
+def fit_reliability(
+    columns: Mapping[str, ArrayLike], real: ArrayLike, *, weight: ArrayLike, least_score: float
+) -> Reliability:
+    """The calibration of highest likelihood.
+
+    Parameters
+    ----------
+    columns : mapping of str to array (n,)
+        As for `Reliability.probability`, of rows found on simulated cubes.
+    real : array (n,), bool
+        Whether each one is a galaxy.
+    weight : array (n,)
+        How many rows each stands for: below 1 for galaxies of a cube that has more than nature.
+    least_score : float
+        Lowest score that was asked for.
+
+    Raises
+    ------
+    ValueError
+        If the rows are all real or all false.
+    """
+    real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
+    if real.all() or not real.any():
+        raise ValueError("a probability is fitted on rows of both kinds, real and false")
+    design = np.column_stack([np.ones(len(real)), evidence(columns)])
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        odds = design @ values
+        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * _RIDGE * values[1:] @ values[1:]
+        slope = design.T @ (weight * (expit(odds) - real))
+        slope[1:] += _RIDGE * values[1:]
+        return float(cost), slope
+
+    best = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+    slopes = {name: float(value) for name, value in zip(TERMS, best.x[1:], strict=True)}
+    return Reliability(least_score, float(best.x[0]), slopes)

@@ -1,0 +1,81 @@
+"""Probabilities are those that the rows of a simulation have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skadetect.catalog.probability import TERMS, Reliability, evidence, fit_reliability
+
+TRUE = Reliability(0.1, -6.0, dict(zip(TERMS, (0.8, 3.0, 0.5, -0.7), strict=True)))
+
+
+def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "score": rng.uniform(0.1, 0.999, n),
+        "snr": np.exp(rng.normal(1.9, 0.5, n)),
+        "f_max": rng.uniform(2e-5, 3e-4, n),
+        "rms": rng.uniform(2.5e-5, 3.5e-5, n),
+        "w20": np.exp(rng.normal(5.3, 0.6, n)),
+    }
+
+
+def test_the_fit_finds_the_function_that_made_the_rows():
+    columns = rows(40000)
+    real = np.random.default_rng(1).random(40000) < TRUE.probability(columns)
+    fitted = fit_reliability(columns, real, weight=np.ones(40000), least_score=0.1)
+    assert fitted.constant == pytest.approx(TRUE.constant, abs=0.25)
+    for name in TERMS:
+        assert fitted.slopes[name] == pytest.approx(TRUE.slopes[name], abs=0.12)
+
+
+def test_as_many_rows_are_real_as_their_probabilities_say():
+    columns, fresh = rows(20000), rows(20000, seed=2)
+    rng = np.random.default_rng(3)
+    real, known = (rng.random(20000) < TRUE.probability(each) for each in (columns, fresh))
+    probability = fit_reliability(columns, real, weight=np.ones(20000), least_score=0.1).probability(fresh)
+    for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
+        some = (probability >= low) & (probability < high)
+        assert probability[some].mean() == pytest.approx(known[some].mean(), abs=0.04)
+
+
+def test_a_weight_is_a_number_of_rows():
+    columns = rows(400)
+    real = np.random.default_rng(1).random(400) < TRUE.probability(columns)
+    weight = np.where(real, 1.0, 3.0)
+    again = {name: np.concatenate([values, *[values[~real]] * 2]) for name, values in columns.items()}
+    repeated = np.concatenate([real, *[real[~real]] * 2])
+    one = fit_reliability(columns, real, weight=weight, least_score=0.1)
+    two = fit_reliability(again, repeated, weight=np.ones(len(repeated)), least_score=0.1)
+    np.testing.assert_allclose(one.probability(columns), two.probability(columns), atol=1e-3)
+
+
+def test_separable_rows_have_a_finite_fit():
+    columns = rows(100)
+    real = columns["snr"] > np.median(columns["snr"])
+    fitted = fit_reliability(columns, real, weight=np.ones(100), least_score=0.1)
+    assert np.isfinite(list(fitted.slopes.values())).all()
+    assert ((fitted.probability(columns) > 0.5) == real).mean() > 0.95
+
+
+def test_rows_of_one_kind_are_refused():
+    with pytest.raises(ValueError, match="both kinds"):
+        fit_reliability(rows(5), np.ones(5, bool), weight=np.ones(5), least_score=0.1)
+
+
+def test_evidence_is_finite_for_hopeless_rows_and_unknown_is_improbable():
+    columns = {
+        "score": np.array([0.0, 1.0, 0.5]),
+        "snr": np.array([0.0, 5.0, np.nan]),
+        "f_max": np.array([-1e-5, 1e-4, 1e-4]),
+        "rms": np.full(3, 3e-5),
+        "w20": np.array([0.0, 100.0, 100.0]),
+    }
+    assert np.isfinite(evidence(columns)[:2]).all()
+    assert np.all(TRUE.probability(columns)[[0, 2]] < 1e-3)
+
+
+def test_through_plain_data_and_back():
+    assert Reliability.of({"reliability": TRUE.to_dict()}) == TRUE
+    assert Reliability.of({}) is None
