@@ -1,13 +1,13 @@
-"""Ship the model `hi`: threshold, calibrated errors, provenance and model card.
+"""Ship the model `hi`: probability, threshold, calibrated errors, provenance and model card.
 
-The threshold is that of the best official score at natural density on the validation cubes; a cube with more
-galaxies counts as if it had fewer. Errors are calibrated on all validation cubes of make_cubes.py. Leaves a
-picture of the pulls beside the trained model.
+How probable a row is to be real is fitted on the validation cubes at SDC2's setting, and the threshold is that
+of their best official score; a cube with more galaxies than nature counts as if it had fewer. Errors are
+calibrated on all validation cubes of make_cubes.py. Leaves a picture of the pulls beside the trained model.
 """
 
 import argparse
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from card import model_card
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.probability import Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
 from skadetect.evaluate.pull_figure import plot_pulls
 from skadetect.evaluate.pulls import fit_calibration, pulls, summarise
-from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, match_sdc2
+from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, Sdc2Match, match_sdc2
 from skadetect.evaluate.thresholds import score_curve
 from skadetect.nn.model import Model
 
@@ -30,9 +31,19 @@ LEAST_SCORE = 0.15
 LOWEST_PURITY = 0.94
 MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
-STAGES = ("config.toml", "refine.toml", "finish.toml")
+STAGES = ("config.toml", "finish.toml")
 FOLDER = Path("pipelines") / "hi"
 SHIPPED = Path(skadetect.__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scored cube: its catalogue, the official match, and what a galaxy counts beside natural density."""
+
+    name: str
+    catalog: Catalog
+    match: Sdc2Match
+    share: float
 
 
 def main(trained: Path, cubes: Path, out: Path) -> None:
@@ -42,7 +53,11 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
     found = {folder.name: detect(model, folder) for folder in folders(cubes)}
     scored = {name: catalog for name, catalog in found.items() if name.startswith((NATURAL, DENSE))}
-    threshold, validation = best_threshold(scored, cubes)
+    cases = matched(scored, cubes)
+    reliability = fit(cases)
+    for catalog in found.values():
+        catalog.table["prob"][:] = reliability.probability(columns(catalog))
+    threshold, validation = best_threshold(cases)
     print(f"threshold {threshold:.3f}:", validation)
     pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
     calibration = fit_calibration(pairs)
@@ -50,6 +65,7 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
     metadata = {
         "pyramid": True,
+        "reliability": reliability.to_dict(),
         "description": "Galaxies in HI cubes, from unresolved ones to nearby ones of tens of beams",
         "skadetect": skadetect.__version__,
         "commands": [
@@ -85,8 +101,14 @@ def detect(model: Model, folder: Path) -> Catalog:
 
 
 def above(catalog: Catalog, threshold: float) -> Catalog:
-    """The rows whose score reaches a threshold."""
-    return Catalog(catalog.table[np.asarray(catalog["score"]) >= threshold])
+    """The rows whose probability reaches a threshold."""
+    return Catalog(catalog.table[np.asarray(catalog["prob"]) >= threshold])
+
+
+def columns(catalog: Catalog) -> dict[str, np.ndarray]:
+    """What a probability is a function of."""
+    table = catalog.to_pandas()
+    return {name: table[name].to_numpy(np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
 
 
 def field(catalog: Catalog) -> Sdc2Field:
@@ -94,33 +116,64 @@ def field(catalog: Catalog) -> Sdc2Field:
     return Sdc2Field(band=None, centre=None, beam=3600.0 * catalog.meta["bmaj"])
 
 
-def best_threshold(found: dict[str, Catalog], cubes: Path) -> tuple[float, dict[str, Any]]:
-    """The threshold of the highest score of all cubes together, and what is reached there."""
-    grid = np.arange(LEAST_SCORE, 0.985, 0.005)
-    total = np.zeros((4, len(grid)))  # score, detections, matches, sum of mean attributes
+def matched(found: dict[str, Catalog], cubes: Path) -> list[Case]:
+    """The official matches of cubes, and how many galaxies of natural density one of theirs stands for."""
     truths = {
         name: PreparedSdc2Truth.prepare(cubes / name / "truth.txt", field(catalog))
         for name, catalog in found.items()
     }
     natural = np.mean([len(truth.row) for name, truth in truths.items() if name.startswith(NATURAL)])
-    for name, catalog in found.items():
-        curve = score_curve(match_sdc2(catalog, truths[name]), np.asarray(catalog["score"], np.float64))
-        # a cube with more galaxies has as many false detections as one of natural density
-        share = 1.0 if name.startswith(NATURAL) else float(natural / len(truths[name].row))
+    return [
+        Case(
+            name,
+            catalog,
+            match_sdc2(catalog, truths[name]),
+            1.0 if name.startswith(NATURAL) else float(natural / len(truths[name].row)),
+        )
+        for name, catalog in found.items()
+    ]
+
+
+def fit(cases: list[Case]) -> Reliability:
+    """How probable rows are at natural density: a cube of more galaxies has as many false rows as others."""
+    real, weight = [], []
+    for case in cases:
+        rows = np.zeros(len(case.catalog), bool)
+        rows[case.match.row[case.match.accepted]] = True
+        real.append(rows)
+        weight.append(np.where(rows, case.share, 1.0))
+    parts = [columns(case.catalog) for case in cases]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    found = fit_reliability(
+        joined, np.concatenate(real), weight=np.concatenate(weight), least_score=LEAST_SCORE
+    )
+    print("probability:", found)
+    return found
+
+
+def best_threshold(cases: list[Case]) -> tuple[float, dict[str, Any]]:
+    """The threshold of the highest score of all cubes together, and what is reached there."""
+    grid = np.arange(0.05, 0.985, 0.005)
+    total = np.zeros((4, len(grid)))  # score, detections, matches, sum of mean attributes
+    for case in cases:
+        curve = score_curve(case.match, np.asarray(case.catalog["prob"], np.float64))
         false, worth = curve.n_det - curve.n_match, curve.score + curve.n_det - curve.n_match
-        matches = share * curve.n_match
-        sums = np.stack([share * worth - false, matches + false, matches, curve.mean_attribute * matches])
+        matches = case.share * curve.n_match
+        sums = np.stack(
+            [case.share * worth - false, matches + false, matches, curve.mean_attribute * matches]
+        )
         index = np.searchsorted(-curve.threshold, -grid, side="right") - 1
         total[:, index >= 0] += sums[:, index[index >= 0]]
-    purity = total[2] / np.maximum(total[1], 1)
+    purity = total[2] / np.maximum(total[1], 1e-9)
     allowed = purity >= min(LOWEST_PURITY, purity.max())
     best = int(np.argmax(np.where(allowed, total[0], -np.inf)))
     for k in range(0, len(grid), 6):
-        print(f"  {grid[k]:.3f} score {total[0, k]:8.2f} n_det {total[1, k]:5.0f} purity {purity[k]:.3f}")
+        print(f"  {grid[k]:.3f} score {total[0, k]:8.2f} n_det {total[1, k]:5.1f} purity {purity[k]:.3f}")
     score, n_det, n_match, worth = total[:, best]
     return float(grid[best]), {
         "score": score, "n_det": n_det, "n_match": n_match, "purity": float(purity[best]),
-        "mean_attribute": worth / max(n_match, 1), "lowest_purity": LOWEST_PURITY, "cubes": list(found),
+        "mean_attribute": worth / max(n_match, 1e-9), "lowest_purity": LOWEST_PURITY,
+        "cubes": [case.name for case in cases],
     }  # fmt: skip
 
 
