@@ -1,7 +1,7 @@
 """Ship the model `hi`: probability, threshold, calibrated errors, provenance and model card.
 
-How probable a row is to be real is fitted on the validation cubes at SDC2's setting, and the threshold is that
-of their best official score; a cube with more galaxies than nature counts as if it had fewer. Errors are
+How probable a row is to be real is fitted on the validation cubes at SDC2's setting, and the threshold is
+that of their best official score; a cube with more galaxies than nature counts as if it had fewer. Errors are
 calibrated on all validation cubes of make_cubes.py. Leaves a picture of the pulls beside the trained model.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from astropy.io import fits
 from card import model_card
 
 import skadetect
@@ -29,6 +30,7 @@ from skadetect.nn.model import Model
 NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
 LEAST_SCORE = 0.15
 LOWEST_PURITY = 0.94
+CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
 STAGES = ("config.toml", "finish.toml")
@@ -94,8 +96,17 @@ def folders(cubes: Path) -> list[Path]:
 
 
 def detect(model: Model, folder: Path) -> Catalog:
-    """Everything above a low threshold; continuum is blanked as the benchmark does."""
-    catalog = Detector(model, threshold=LEAST_SCORE).detect(folder / "cube.fits")
+    """Everything above a low score; pixels before bright continuum are blanked, as the benchmark does."""
+    planes = np.squeeze(fits.getdata(folder / "cube.fits", memmap=True))
+    thin = np.asarray(planes[:: max(len(planes) // 16, 1)], np.float32)
+    limit = CONTINUUM_LIMIT * 1.4826 * float(np.median(-thin[thin < 0]))
+    detector = Detector(
+        model,
+        threshold=LEAST_SCORE,
+        continuum=str(folder / "continuum.fits"),
+        continuum_limit=f"{limit:.6g}Jy",
+    )
+    catalog = detector.detect(folder / "cube.fits")
     print(f"{folder.name}: {len(catalog)} candidates, {catalog.meta['wall_seconds']:.0f} s", flush=True)
     return catalog
 
