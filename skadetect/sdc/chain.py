@@ -6,14 +6,13 @@ its results in the folder `out`. A step that finds its results there, made of th
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -23,8 +22,9 @@ from skadetect.catalog.catalog import Catalog
 from skadetect.detect import Detector
 from skadetect.detect_options import DetectOptions
 from skadetect.errors import ConfigError, InputError
+from skadetect.evaluate.corrections import Corrections
 from skadetect.evaluate.submission import validate_submission
-from skadetect.evaluate.tuning import Candidates, Thresholds, TuneOptions, tune_thresholds
+from skadetect.evaluate.tuning import Thresholds, TuneOptions
 from skadetect.image import Image, open_image
 from skadetect.ledger import file_identity
 from skadetect.nn.model import Model
@@ -32,8 +32,9 @@ from skadetect.sdc.cutout import Window
 from skadetect.sdc.files import OfficialFile, check_files
 from skadetect.sdc.finetune import FinetuneOptions, FinetuneTask, finetune
 from skadetect.sdc.prepare import Area, cut_parts, map_noise, parts_key
-from skadetect.sdc.steps import Steps, make_folder
+from skadetect.sdc.steps import Steps, changed, make_folder, rounded
 from skadetect.sdc.tables import Confidence, Table, strips
+from skadetect.sdc.tuning import TuningField, tune_fields
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Challenge(ABC):
         How the training area is shared between training, validation and tuning.
     thresholds : Thresholds or None
         Least scores, from `tune` or given; None for the model's own.
+    corrections : Corrections or None
+        What to submit for what was measured, from `tune` or given.
     catalog : Catalog or None
         All that was detected, from `detect`.
     """
@@ -71,6 +74,7 @@ class Challenge(ABC):
     options: DetectOptions = field(default_factory=DetectOptions)
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
     thresholds: Thresholds | None = None
+    corrections: Corrections | None = None
     catalog: Catalog | None = None
 
     # What a challenge has of its own ----------------------------------------------------------------------
@@ -168,43 +172,49 @@ class Challenge(ABC):
         InputError
             There is no training catalogue.
         """
-        chosen = _changed(options or FinetuneOptions(), changes)
+        chosen = changed(options or FinetuneOptions(), changes)
         parts = self._need_parts()
         start = from_model or self._shipped
         task = FinetuneTask(start, parts, self.folder / "train", self._scored_as)
         made = finetune(task, chosen, progress=self.options.progress)
-        return replace(self, model=made, thresholds=None, catalog=None)
+        return replace(self, model=made, thresholds=None, corrections=None, catalog=None)
 
-    def tune(self, **changes: Any) -> Self:
-        """Choose thresholds on the part of the training area that no training saw.
+    def tune(self, *, correct: bool = True, **changes: Any) -> Self:
+        """Choose thresholds and corrections on the part of the training area that no training saw.
 
         That is the part "tune" for a model that `train` made here, and all of the area for others.
 
         Parameters
         ----------
+        correct : bool
+            Also submit what is expected to score best for what was measured; see
+            `skadetect.evaluate.corrections`. The catalogue stays as it is.
         **changes
             Fields of `skadetect.evaluate.tuning.TuneOptions`.
 
         Returns
         -------
         Self
-            With thresholds. The scores at the model's own threshold, at the best single one and at those of
-            groups, on the rows they were tuned on and on rows that they were not, are logged and kept in
-            steps.json.
+            With thresholds and corrections. The scores at the model's own threshold, at the best single one
+            and at those of groups, on the rows they were tuned on and on rows that they were not, are logged
+            and kept in steps.json.
         """
-        options = _changed(TuneOptions(folds=FOLDS, edges=self._edges), changes)
+        options = changed(TuneOptions(folds=FOLDS, edges=self._edges), changes)
         parts, steps = self._need_parts(), Steps(self.folder)
         folders = [parts["tune"]] if self._trained_here() else list(parts.values())
         model, digest = Detector(self._model_name).model_for(open_image(folders[0] / "image.fits"))
-        key = [digest, asdict(options), parts_key(self._need_area(), self.shares)]
+        key = [digest, asdict(options), correct, parts_key(self._need_area(), self.shares)]
         result = steps.done("tune", key)
         if result is None:
-            fields = [self._candidates(folder, options) for folder in folders]
-            tuned = tune_thresholds(fields, given=model.threshold, options=options)
-            result = {"thresholds": tuned.thresholds.to_dict(), "kind": tuned.kind}
-            result = steps.record("tune", key, result | {"scores": tuned.scores, "held_out": tuned.held_out})
-        logger.info("thresholds: %s; held out: %s", result["kind"], _rounded(result["held_out"]))
-        return replace(self, thresholds=Thresholds.from_dict(result["thresholds"]))
+            fields = [self._tuning_field(folder, options) for folder in folders]
+            name = self._name if correct else None
+            result = steps.record("tune", key, tune_fields(fields, name, model.threshold, options))
+        logger.info("thresholds: %s; held out: %s", result["kind"], rounded(result["held_out"]))
+        return replace(
+            self,
+            thresholds=Thresholds.from_dict(result["thresholds"]),
+            corrections=Corrections.from_dict(result["corrections"]),
+        )
 
     def detect(self, image: Path_ | None = None) -> Self:
         """Detect on the whole image, or another one, going on from tiles that were finished before.
@@ -236,7 +246,7 @@ class Challenge(ABC):
         ConfigError
             Nothing was detected yet.
         """
-        return self._kept(self._found(), self.thresholds)
+        return self._kept(self._found(), self.thresholds, self.corrections)
 
     def _score(self, submission: Table | None, truth: Table | None) -> Any:
         """Score the detections, or another submission; see the challenges' `score`."""
@@ -337,14 +347,17 @@ class Challenge(ABC):
             raise InputError(f"{Path(self.path) / self.files['truth'].name} is absent: nothing to score by")
         return path
 
-    def _kept(self, catalog: Catalog, thresholds: Thresholds | None) -> pd.DataFrame:
+    def _kept(
+        self, catalog: Catalog, thresholds: Thresholds | None, corrections: Corrections | None = None
+    ) -> pd.DataFrame:
         """Rows of a catalogue that reach their thresholds, in the challenge's columns."""
         rows = self.to_submission(catalog)
         if thresholds is None:
             return rows
         known = Confidence.of(catalog, rows["id"].to_numpy())
         kept = thresholds.keep(known.score, known.prior, known.frequency)
-        return rows[kept].reset_index(drop=True)
+        rows, known = rows[kept].reset_index(drop=True), known.take(kept)
+        return rows if corrections is None else corrections.apply(rows, known.snr, known.size)
 
     def _parts(self) -> dict[str, Path]:
         """Folders of the parts of the training area; empty without training files."""
@@ -368,29 +381,14 @@ class Challenge(ABC):
     def _trained_here(self) -> bool:
         return Path(self._model_name).parent == self.folder / "train"
 
-    def _candidates(self, folder: Path, options: TuneOptions) -> tuple[Any, Candidates]:
-        """Rows of a part of the training area down to a low score, matched to its truth."""
+    def _tuning_field(self, folder: Path, options: TuneOptions) -> TuningField:
+        """Rows of a part of the training area down to a low score, and how they are matched to its truth."""
         how = self._detect_options(options.lowest, **self._part_options(folder))
         detector = Detector(self._model_name, options=how)
         found = detector.detect(folder / "image.fits", resume_folder=folder / "parts")
         rows = self.to_submission(found)
-        known = Confidence.of(found, rows["id"].to_numpy())
         place = rows["ra_core" if "ra_core" in rows else "ra"].to_numpy(np.float64)
         part = strips(np.mod(place + 180.0, 360.0), options.folds)
-        match = self.match(rows, folder / "truth.txt", area=True)
-        return match, Candidates(known.score, known.prior, part, known.frequency)
-
-
-Options = TypeVar("Options")
-
-
-def _changed(options: Options, changes: dict[str, Any]) -> Options:
-    known = [one.name for one in fields(options)]  # type: ignore[arg-type]
-    unknown = sorted(set(changes) - set(known))
-    if unknown:
-        raise ConfigError(f"unknown option {unknown[0]!r}, expected one of {', '.join(known)}")
-    return replace(options, **changes)  # type: ignore[type-var]
-
-
-def _rounded(scores: dict[str, float]) -> str:
-    return json.dumps({name: round(value, 1) for name, value in scores.items()})
+        truth = self._prepared(folder / "truth.txt", area=True)
+        known = Confidence.of(found, rows["id"].to_numpy())
+        return TuningField(rows, known, part, lambda table: self.match(table, truth))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from skadetect import __version__
 from skadetect.atomic import atomic_path
-from skadetect.errors import OutputError
+from skadetect.errors import ConfigError, OutputError
 
 logger = logging.getLogger(__name__)
 
@@ -77,3 +78,26 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
     return folder
+
+
+Options = TypeVar("Options")
+
+
+def changed(options: Options, changes: dict[str, Any]) -> Options:
+    """Options with some fields by name.
+
+    Raises
+    ------
+    ConfigError
+        A name is unknown.
+    """
+    known = [one.name for one in fields(options)]  # type: ignore[arg-type]
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown option {unknown[0]!r}, expected one of {', '.join(known)}")
+    return replace(options, **changes)  # type: ignore[type-var]
+
+
+def rounded(scores: dict[str, float]) -> str:
+    """Scores by name, for a log."""
+    return json.dumps({name: round(value, 1) for name, value in scores.items()})

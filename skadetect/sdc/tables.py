@@ -19,11 +19,16 @@ Table: TypeAlias = pd.DataFrame | QTable | Catalog | str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Confidence:
-    """Columns of the rows of a submission, each (n,): score, prior and, in cubes, frequency in Hz."""
+    """Columns of the rows of a submission, each (n,): score, prior and, in cubes, frequency in Hz.
+
+    Signal to noise and measured size (arcsec) say which correction a row has.
+    """
 
     score: np.ndarray
     prior: np.ndarray
     frequency: np.ndarray | None
+    snr: np.ndarray
+    size: np.ndarray
 
     @classmethod
     def of(cls, table: Any, ids: np.ndarray) -> Confidence:
@@ -48,7 +53,14 @@ class Confidence:
             column("score", 1.0).astype(np.float64),
             column("prior", 0).astype(np.int64),
             None if frequency is None else column(frequency, np.nan).astype(np.float64),
+            column("snr", 0.0).astype(np.float64),
+            column("bmaj_deconv" if "bmaj_deconv" in names else "hi_size", 0.0).astype(np.float64),
         )
+
+    def take(self, index: np.ndarray) -> Confidence:
+        """Some of the rows."""
+        frequency = None if self.frequency is None else self.frequency[index]
+        return Confidence(self.score[index], self.prior[index], frequency, self.snr[index], self.size[index])
 
 
 def strips(values: np.ndarray, count: int) -> np.ndarray:

@@ -53,12 +53,12 @@ def test_scores_are_the_official_ones(run, folder):
     steps = json.loads((run.folder / "steps.json").read_text())
     assert steps["score"]["result"]["score"] == run.score().score
     assert "score_untuned" in steps["score"]["result"]
-    assert set(steps["tune"]["result"]["held_out"]) == {"given", "single", "groups"}
+    assert set(steps["tune"]["result"]["held_out"]) == {"model", "plain", "given", "single", "groups"}
 
 
 def test_tables_of_any_kind_go_in(run, tmp_path):
     path = run.submit(tmp_path / "a.txt")
-    plain = replace(run, thresholds=None)
+    plain = replace(run, thresholds=None, corrections=None)
     kinds = [run.catalog, run.catalog.table, plain.submission(), plain.submit(tmp_path / "b.txt")]
     scores = [run.score(table).score for table in kinds]
     assert scores == pytest.approx([scores[0]] * 4, rel=1e-4)
