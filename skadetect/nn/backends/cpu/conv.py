@@ -1,26 +1,20 @@
-"""Convolution on the CPU, forward by `direct` or `winograd` as `plan` chooses, and backward.
+"""Convolution on the CPU, forward and backward, by direct sums or Winograd's as `plan` chooses.
 
-The gradient of the filters gathers blocks of neighbourhoods (pixels x taps) of at most `BLOCK_BYTES`, which
-BLAS multiplies while they are in cache; that of the input is a convolution itself where the stride is one.
+The gradient of the input is a convolution itself; where the forward pass has a stride, it is one for each
+of the places that a pixel can have between the steps.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba as nb
 import numpy as np
 
-from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
-from skadetect.nn.backends.cpu.direct import conv_direct
-from skadetect.nn.backends.cpu.plan import choose
+from skadetect.nn.backends.cpu import arena
+from skadetect.nn.backends.cpu.direct import conv_direct, fill
+from skadetect.nn.backends.cpu.gradient import filter_gradient
+from skadetect.nn.backends.cpu.plan import choose, choose_gradient
 from skadetect.nn.backends.cpu.winograd import conv_winograd
-
-BLOCK_BYTES = 384 * 1024
-#: Partial sums of a filter gradient; fixed, so that the result does not depend on the number of threads.
-PARTIAL_SUMS = 16
-PARTIAL_BYTES = 64 * 1024 * 1024
+from skadetect.nn.backends.cpu.winograd_gradient import filter_gradient_winograd
 
 
 def conv_forward(
@@ -112,158 +106,38 @@ def _grouped_backward(
 def _filter_gradient(
     x: Array, filters: Array, grad: Array, stride: Axes, padding: Axes
 ) -> tuple[Array, Array]:
-    outputs = grad.shape[-1]
-    columns = filters.size // outputs
-    rows = grad.size // outputs
-    block = _block(columns)
-    most = max(1, min(PARTIAL_SUMS, PARTIAL_BYTES // (4 * columns * outputs)))
-    parts = max(1, min(most, -(-rows // block)))
-    sums = np.zeros((parts, columns, outputs), np.float32)
-    bias_sums = np.zeros((parts, outputs), np.float64)
-    geometry = _geometry(x.shape, filters.shape, grad.shape, stride, padding)
-    _filter_sums(x.reshape(-1), grad.reshape(rows, outputs), sums, bias_sums, geometry, block)
-    return sums.sum(axis=0).reshape(filters.shape), bias_sums.sum(axis=0).astype(np.float32)
+    if choose_gradient(x.shape, filters.shape, stride, padding).algorithm == "winograd":
+        return filter_gradient_winograd(x, filters.shape[0], grad)
+    return filter_gradient(x, filters.shape, grad, stride=stride, padding=padding)
 
 
 def _input_gradient(x: Array, filters: Array, grad: Array, stride: Axes, padding: Axes) -> Array:
+    turned = filters[::-1, ::-1, ::-1].swapaxes(3, 4)
     if stride == (1, 1, 1):
-        flipped = np.ascontiguousarray(filters[::-1, ::-1, ::-1].swapaxes(3, 4))
         z, y, x_ = (e - 1 - p for e, p in zip(filters.shape[:3], padding, strict=True))
         if min(z, y, x_) >= 0:
-            return conv_forward(grad, flipped, None, stride=stride, padding=(z, y, x_))
-    dx = np.zeros(x.shape, np.float32)
-    outputs = grad.shape[-1]
-    columns = filters.size // outputs
-    matrix = np.ascontiguousarray(filters.reshape(columns, outputs).T)
-    geometry = _geometry(x.shape, filters.shape, grad.shape, stride, padding)
-    per_sample = grad.reshape(grad.shape[0], -1, outputs)
-    _scatter(per_sample, matrix, dx.reshape(x.shape[0], -1), geometry, _block(columns))
+            return conv_forward(grad, np.ascontiguousarray(turned), None, stride=stride, padding=(z, y, x_))
+    dx = arena.empty(x.shape)
+    for phase in np.ndindex(*stride):
+        goal = dx[:, *(slice(r, None, s) for r, s in zip(phase, stride, strict=True))]
+        _phase(goal, turned, grad, phase, stride, padding)
     return dx
 
 
-def _block(columns: int) -> int:
-    return int(max(8, BLOCK_BYTES // (4 * columns)))
-
-
-def _geometry(
-    shape: tuple[int, ...], filters: tuple[int, ...], out: tuple[int, ...], stride: Axes, padding: Axes
-) -> tuple[int, ...]:
-    return (*shape[1:], *out[1:4], *filters[:3], *stride, *padding)
-
-
-# Counting from zero over slices lets the compiler drop the test for negative indices, and so vectorise.
-@nb.njit(**JIT)
-def _copy(source: Any, target: Any) -> None:
-    for i in range(source.shape[0]):
-        target[i] = source[i]
-
-
-@nb.njit(**JIT)
-def _accumulate(source: Any, target: Any) -> None:
-    for i in range(source.shape[0]):
-        target[i] += source[i]
-
-
-@nb.njit(**JIT)
-def _window(pixel: int, geometry: Any) -> Any:
-    """First tap (z, y, x) of an output pixel, and which taps along x lie inside the image."""
-    _, _, nx, _, _, oy, ox, _, _, kx, sz, sy, sx, pz, py, px = geometry
-    x = (pixel % ox) * sx - px
-    y = ((pixel // ox) % oy) * sy - py
-    z = (pixel // (ox * oy)) * sz - pz
-    skip = max(0, -x)
-    return z, y, x, skip, max(skip, min(kx, nx - x))
-
-
-@nb.njit(**JIT)
-def _line_start(z: int, y: int, x: int, geometry: Any) -> int:
-    """Offset of a line of taps in a sample, -1 where the line lies outside the image."""
-    nz, ny, nx, nf = geometry[:4]
-    if z < 0 or z >= nz or y < 0 or y >= ny:
-        return -1
-    return int(((z * ny + y) * nx + x) * nf)
-
-
-@nb.njit(**JIT)
-def _gather(x: Any, base: int, pixel: int, columns: Any, row: int, geometry: Any) -> None:
-    """Copy the neighbourhood of one output pixel of the sample at `base` into a row of `columns`."""
-    nf, kz, ky, kx = geometry[3], geometry[7], geometry[8], geometry[9]
-    z, y, first, skip, stop = _window(pixel, geometry)
-    line = columns[row]
-    at = 0
-    for tap_z in range(kz):
-        for tap_y in range(ky):
-            start = _line_start(z + tap_z, y + tap_y, first + skip, geometry)
-            if start < 0:
-                line[at : at + kx * nf] = 0.0
-            else:
-                source = base + start
-                line[at : at + skip * nf] = 0.0
-                _copy(x[source : source + (stop - skip) * nf], line[at + skip * nf : at + stop * nf])
-                line[at + stop * nf : at + kx * nf] = 0.0
-            at += kx * nf
-
-
-@nb.njit(**JIT)
-def _gather_block(x: Any, start: int, stop: int, columns: Any, geometry: Any) -> None:
-    """Gather output pixels start to stop, counted through the whole batch."""
-    nz, ny, nx, nf, oz, oy, ox = geometry[:7]
-    pixels = oz * oy * ox
-    sample = nz * ny * nx * nf
-    for row in range(stop - start):
-        pixel = start + row
-        _gather(x, (pixel // pixels) * sample, pixel % pixels, columns, row, geometry)
-
-
-@nb.njit(**PARALLEL)
-def _filter_sums(x: Any, grad: Any, sums: Any, bias_sums: Any, geometry: Any, block: int) -> None:
-    rows, parts = grad.shape[0], sums.shape[0]
-    taps, outputs = sums.shape[1], sums.shape[2]
-    blocks = (rows + block - 1) // block
-    for part in nb.prange(parts):
-        product = np.empty((taps, outputs), np.float32)
-        totals = np.zeros(outputs, np.float64)
-        buffer = np.empty((block, taps), np.float32)
-        for index in range(part, blocks, parts):
-            start = index * block
-            stop = min(rows, start + block)
-            columns = buffer[: stop - start]
-            _gather_block(x, start, stop, columns, geometry)
-            slopes = grad[start:stop]
-            np.dot(columns.T, slopes, product)
-            for i in range(taps):
-                for f in range(outputs):
-                    sums[part, i, f] += product[i, f]
-            for row in range(stop - start):
-                for f in range(outputs):
-                    totals[f] += slopes[row, f]
-        bias_sums[part] = totals
-
-
-@nb.njit(**JIT)
-def _spread(dx: Any, pixel: int, columns: Any, row: int, geometry: Any) -> None:
-    """Add one row of neighbourhood gradients back to the pixels it was gathered from."""
-    nf, kz, ky, kx = geometry[3], geometry[7], geometry[8], geometry[9]
-    z, y, first, skip, stop = _window(pixel, geometry)
-    line = columns[row]
-    at = 0
-    for tap_z in range(kz):
-        for tap_y in range(ky):
-            start = _line_start(z + tap_z, y + tap_y, first + skip, geometry)
-            if start >= 0:
-                _accumulate(line[at + skip * nf : at + stop * nf], dx[start : start + (stop - skip) * nf])
-            at += kx * nf
-
-
-@nb.njit(**PARALLEL)
-def _scatter(grad: Any, matrix: Any, dx: Any, geometry: Any, block: int) -> None:
-    # A sample belongs to one thread: neighbouring output pixels write to the same input pixels.
-    for sample in nb.prange(grad.shape[0]):
-        rows = grad.shape[1]
-        buffer = np.empty((block, matrix.shape[1]), np.float32)
-        for start in range(0, rows, block):
-            stop = min(rows, start + block)
-            columns = buffer[: stop - start]
-            np.dot(grad[sample, start:stop], matrix, columns)
-            for row in range(stop - start):
-                _spread(dx[sample], start + row, columns, row, geometry)
+def _phase(
+    goal: Array, turned: Array, grad: Array, phase: tuple[int, ...], stride: Axes, padding: Axes
+) -> None:
+    """Gradient of the input pixels `phase` + n * `stride`: a convolution with every stride-th tap."""
+    if 0 in goal.shape:
+        return
+    before, taps = [], []
+    for extent, r, step, pad in zip(turned.shape[:3], phase, stride, padding, strict=True):
+        first = (r + pad) % step
+        count = len(range(first, extent, step))
+        before.append(count - 1 - (r + pad) // step)
+        taps.append(slice((extent - 1 - first) % step, None, step) if count else slice(0, 0))
+    some = np.ascontiguousarray(turned[tuple(taps)])
+    if 0 in some.shape:
+        goal[...] = 0.0
+    else:
+        fill(grad, some, goal, None, stride=(1, 1, 1), before=(before[0], before[1], before[2]))

@@ -118,7 +118,7 @@ def _panels(filters: Array) -> Array:
 def _layout(batch: int, g: Geometry) -> tuple[Layout, int]:
     """And the floats of a thread's buffer."""
     spread = LANES if (g.nf * g.sx) % SET == 0 else 0
-    copied = g.py > 0 or g.px > 0 or spread > 0 or not _inside(g)
+    copied = g.py > 0 or g.px > 0 or spread > 0 or not inside(g)
     panels, columns = -(-g.of // WIDTH), g.kz * g.ky * g.kx * g.nf
     kept = 4 * panels * WIDTH * columns <= KEPT_BYTES
     per_pixel = 4 * (g.nf * g.sy * g.sx * (g.kz if copied else 1) + (g.of if kept else 0))
@@ -137,7 +137,7 @@ def _layout(batch: int, g: Geometry) -> tuple[Layout, int]:
     return Layout(down, across, share, pitch, kept, ahead), room + 1
 
 
-def _inside(g: Geometry) -> bool:
+def inside(g: Geometry) -> bool:
     """Whether no window reaches over an edge along y or x."""
     return (g.oy - 1) * g.sy + g.ky - g.py <= g.ny and (g.ox - 1) * g.sx + g.kx - g.px <= g.nx
 
@@ -178,7 +178,7 @@ def _band(
         depth = corner[1] * g.sz - g.pz + tap
         if 0 <= depth < g.nz:
             if pitch:
-                _copy_plane(x[corner[0], depth], buffer[tap * plane :], corner[2:], size, g, pitch)
+                copy_plane(x[corner[0], depth], buffer[tap * plane :], corner[2:], size, g, pitch, line)
             for row in range(g.ky):
                 for part in range(taps):
                     runs[count, 0] = (tap if pitch else depth) * plane + row * line + part * pitch
@@ -187,7 +187,7 @@ def _band(
     pixels = size[0] * size[1]
     places = (pixels + ROWS - 1) // ROWS * ROWS
     sources, targets = np.empty(places, np.int64), np.empty(places, np.int64)
-    origin = 0 if pitch else (corner[2] * g.sy * g.nx + corner[3] * g.sx) * g.nf
+    origin = 0 if pitch else ((corner[2] * g.sy - g.py) * g.nx + corner[3] * g.sx - g.px) * g.nf
     start = corner[0] * g.by_sample + corner[1] * g.by_z + corner[2] * g.by_y + corner[3] * g.by_x + column
     apart, place = g.sx * (pitch if pitch else g.nf), 0
     for down in range(size[0]):
@@ -246,13 +246,16 @@ def _touch_input(source: int, runs: Any, place: Any, size: Any, g: Any) -> Any:
 
 
 @nb.njit(**JIT)
-def _copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, g: Any, pitch: int) -> None:
-    """What a band sees of one input plane, zeros beyond its edges, `pitch` floats from pixel to pixel."""
+def copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, g: Any, pitch: int, apart: int) -> None:
+    """What a band sees of one input plane, zeros beyond its edges.
+
+    There are `pitch` floats from pixel to pixel, `apart` from line to line.
+    """
     width = (size[1] - 1) * g.sx + g.kx
     left = corner[1] * g.sx - g.px
     skip, stop = min(width, max(0, -left)), max(0, min(width, g.nx - left))
     for row in range((size[0] - 1) * g.sy + g.ky):
-        line = buffer[row * width * pitch : (row + 1) * width * pitch]
+        line = buffer[row * apart : row * apart + width * pitch]
         y = corner[0] * g.sy - g.py + row
         if y < 0 or y >= g.ny or stop <= skip:
             line[:] = 0.0

@@ -19,6 +19,8 @@ STREAM, KEPT = 8e9, 2e6
 #: What up to one, two, three and four halves of a vector cost in a panel, in full halves.
 TAILS = (0.0, 1.35, 2.0, 3.4, 4.0)
 POINTS = 36
+#: Sums at all points that a gradient may need; more would leave too few parts to share out.
+GRADIENT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ def choose(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, pad
     direct = _direct(x_shape, filters, padding, pixels)
     winograd = _winograd(filters, pixels) if _possible(x_shape, filters, stride, padding) else float("inf")
     return Choice("winograd" if winograd < direct else "direct", direct, winograd)
+
+
+def choose_gradient(
+    x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes
+) -> Choice:
+    """Choose the algorithm for the gradient of the filters, which has as many products as the convolution."""
+    choice = choose(x_shape, filters, stride, padding)
+    size = 4 * POINTS * filters[0] * filters[3] * filters[4]
+    return Choice("direct", choice.direct, float("inf")) if size > GRADIENT_BYTES else choice
 
 
 def _possible(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes) -> bool:

@@ -1,11 +1,13 @@
 """The transforms of Winograd's F(4, 3) along one axis, as vector instructions.
 
-`to_points` takes six pixels to six points, `to_pixels` six points to four pixels (Lavin & Gray 2016, CVPR,
-arXiv:1509.09308, section 4.3), both for `n` features side by side: a vector at a time, then one by one.
+`to_points` takes six pixels to six points (B^T), `to_pixels` six points to four pixels (A^T), and
+`slopes_to_points` the gradients of four pixels to six points (A; Lavin & Gray 2016, CVPR, arXiv:1509.09308,
+section 4.3), each for `n` features side by side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -18,44 +20,55 @@ _FLOAT, _INT, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _FUSE = ("contract", "nsz")
 _WHOLE = types.int64
+_Formula = Callable[[Any, list[Any]], list[Any]]
 
 
-@intrinsic  # type: ignore[misc]
-def to_points(_: Any, sources: Any, goal: Any, step: Any, n: Any) -> Any:
-    """B^T of the six rows whose addresses are the table at `sources`, to `goal` + k * `step` (in floats)."""
+def _from_lines(formula: _Formula, lines: int) -> Callable[..., None]:
+    """Make ``(sources, goal, step, n)``: the formula of lines whose addresses are the table at `sources`.
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        sources, goal, step, n = arguments
-        table = builder.inttoptr(sources, _INT.as_pointer())
-        rows = [builder.load(builder.gep(table, [ir.Constant(_INT, k)])) for k in range(6)]
+    The values go to `goal` + k * `step` (in floats).
+    """
 
-        def turn(kind: Any, offset: Any) -> None:
-            values = [_load(builder, kind, row, offset) for row in rows]
-            for k, value in enumerate(_points(_Arithmetic(builder, kind), values)):
-                _store(builder, kind, goal, _add(builder, offset, step, k), value)
+    @intrinsic  # type: ignore[misc]
+    def transform(_: Any, sources: Any, goal: Any, step: Any, n: Any) -> Any:
+        def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+            sources, goal, step, n = arguments
+            table = builder.inttoptr(sources, _INT.as_pointer())
+            rows = [builder.load(builder.gep(table, [ir.Constant(_INT, k)])) for k in range(lines)]
 
-        _each(builder, n, turn)
-        return context.get_dummy_value()
+            def turn(kind: Any, offset: Any) -> None:
+                values = [_load(builder, kind, row, offset) for row in rows]
+                for k, value in enumerate(formula(_Arithmetic(builder, kind), values)):
+                    _store(builder, kind, goal, _add(builder, offset, step, k), value)
 
-    return types.void(_WHOLE, _WHOLE, _WHOLE, _WHOLE), generate
+            _each(builder, n, turn)
+            return context.get_dummy_value()
+
+        return types.void(_WHOLE, _WHOLE, _WHOLE, _WHOLE), generate
+
+    return transform  # type: ignore[no-any-return]
 
 
-@intrinsic  # type: ignore[misc]
-def to_points_along(_: Any, source: Any, apart: Any, goal: Any, step: Any, n: Any) -> Any:
-    """B^T of the six rows at `source` + k * `apart`, to `goal` + k * `step`."""
+def _along(formula: _Formula, lines: int) -> Callable[..., None]:
+    """Make ``(source, apart, goal, step, n)``: the formula of the values at `source` + k * `apart`."""
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        source, apart, goal, step, n = arguments
+    @intrinsic  # type: ignore[misc]
+    def transform(_: Any, source: Any, apart: Any, goal: Any, step: Any, n: Any) -> Any:
+        def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+            source, apart, goal, step, n = arguments
 
-        def turn(kind: Any, offset: Any) -> None:
-            values = [_load(builder, kind, source, _add(builder, offset, apart, k)) for k in range(6)]
-            for k, value in enumerate(_points(_Arithmetic(builder, kind), values)):
-                _store(builder, kind, goal, _add(builder, offset, step, k), value)
+            def turn(kind: Any, offset: Any) -> None:
+                places = [_add(builder, offset, apart, k) for k in range(lines)]
+                values = [_load(builder, kind, source, place) for place in places]
+                for k, value in enumerate(formula(_Arithmetic(builder, kind), values)):
+                    _store(builder, kind, goal, _add(builder, offset, step, k), value)
 
-        _each(builder, n, turn)
-        return context.get_dummy_value()
+            _each(builder, n, turn)
+            return context.get_dummy_value()
 
-    return types.void(*[_WHOLE] * 5), generate
+        return types.void(*[_WHOLE] * 5), generate
+
+    return transform  # type: ignore[no-any-return]
 
 
 @intrinsic  # type: ignore[misc]
@@ -133,6 +146,12 @@ def _points(m: _Arithmetic, x: list[Any]) -> list[Any]:
     ]
 
 
+def _slopes(m: _Arithmetic, x: list[Any]) -> list[Any]:
+    even, odd = m.add(x[0], x[2]), m.add(x[1], x[3])
+    far, tilt = m.add(x[0], m.times(4.0, x[2])), m.times(2.0, m.add(x[1], m.times(4.0, x[3])))
+    return [x[0], m.add(even, odd), m.subtract(even, odd), m.add(far, tilt), m.subtract(far, tilt), x[3]]
+
+
 def _pixels(m: _Arithmetic, x: list[Any]) -> list[Any]:
     near, turn, far, tilt = (
         m.add(x[1], x[2]),
@@ -194,3 +213,7 @@ def _splat(builder: Any, kind: Any, value: Any) -> Any:
     single = builder.insert_element(blank, value, ir.Constant(_INT32, 0))
     everywhere = ir.Constant(ir.VectorType(_INT32, kind.count), [0] * kind.count)
     return builder.shuffle_vector(single, blank, everywhere)
+
+
+to_points, to_points_along = _from_lines(_points, 6), _along(_points, 6)
+slopes_to_points, slopes_to_points_along = _from_lines(_slopes, 4), _along(_slopes, 4)

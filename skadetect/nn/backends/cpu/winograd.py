@@ -25,8 +25,8 @@ BLOCK_BYTES = 3 << 19
 SHARED_BYTES, LARGE_BYTES = 1 << 22, 1 << 24
 POINTS = 36
 _CACHE = FilterCache()
-# Rows of the filter transform.
-_G = np.array(
+#: G, which takes three taps to six points.
+FROM_FILTERS = np.array(
     [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
      [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]], np.float32,
 )  # fmt: skip
@@ -103,7 +103,7 @@ def transform_filters(filters: Array) -> Array:
     """Filters (kz, 3, 3, inputs, outputs) at the 36 points, shape (36, kz * inputs, outputs), float32."""
     depth, _, _, inputs, outputs = filters.shape
     out = np.empty((POINTS, depth * inputs, outputs), np.float32)
-    _transform_filters(filters, _G, out)
+    _transform_filters(filters, FROM_FILTERS, out)
     return out
 
 
@@ -137,11 +137,11 @@ def _convolve(
     parts, across = panels.shape[0] * panels.shape[1], layout.across
     for block in nb.prange((layout.total + layout.block - 1) // layout.block):
         thread = nb.get_thread_id()
-        seen, made = _split(work[thread], panels, layout)
+        seen, made = split(work[thread], POINTS, panels.shape[2], layout)
         rows, sums = _split_lines(lines[thread], layout)
         first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
         for row in range(first // across, (last - 1) // across + 1):
-            _transform_input(x, seen, rows, row, first, last, across)
+            transform_input(x, seen, rows, row, first, last, across)
         tables = _tables(panels.shape[2], layout.room)
         for part in range(parts):
             _products(seen, panels, made, tables, part, last - first)
@@ -156,12 +156,12 @@ def _convolve_shared(
     """Block by block, all threads on one: they share its tiles, then its products, then its pixels."""
     parts, across = panels.shape[0] * panels.shape[1], layout.across
     tables = _tables(panels.shape[2], layout.room)
-    seen, made = _split(work[0], panels, layout)
+    seen, made = split(work[0], POINTS, panels.shape[2], layout)
     for block in range((layout.total + layout.block - 1) // layout.block):
         first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
         for row in nb.prange(first // across, (last - 1) // across + 1):
             rows, _ = _split_lines(lines[nb.get_thread_id()], layout)
-            _transform_input(x, seen, rows, row, first, last, across)
+            transform_input(x, seen, rows, row, first, last, across)
         for part in nb.prange(parts):
             _products(seen, panels, made, tables, part, last - first)
         for row in nb.prange(first // across, (last - 1) // across + 1):
@@ -170,9 +170,9 @@ def _convolve_shared(
 
 
 @nb.njit(**JIT)
-def _split(work: Any, panels: Any, layout: Any) -> Any:
+def split(work: Any, points: int, columns: int, layout: Any) -> Any:
     """Room for a block's transformed input and output: (points, tiles, features)."""
-    points, columns, slots, room = panels.shape[0], panels.shape[2], layout.slots, layout.room
+    slots, room = layout.slots, layout.room
     size = points * slots * columns
     seen = work[:size].reshape(points, slots, columns)
     return seen, work[size : size + points * slots * room].reshape(points, slots, room)
@@ -214,7 +214,7 @@ def _products(seen: Any, panels: Any, made: Any, tables: Any, part: int, count: 
 
 
 @nb.njit(**JIT)
-def _place(row: int, depth: int, height: int, first: int, last: int, across: int) -> Any:
+def place_row(row: int, depth: int, height: int, first: int, last: int, across: int) -> Any:
     """Sample, plane and line of pixels of a row of tiles; first and number of its tiles, and first slot."""
     bands = (height + 3) // 4
     plane, begin = row // bands, max(first, row * across)
@@ -223,10 +223,10 @@ def _place(row: int, depth: int, height: int, first: int, last: int, across: int
 
 
 @nb.njit(**JIT)
-def _transform_input(x: Any, seen: Any, rows: Any, row: int, first: int, last: int, across: int) -> None:
+def transform_input(x: Any, seen: Any, rows: Any, row: int, first: int, last: int, across: int) -> None:
     """Six input lines of a row of tiles to points: along y into `rows`, then along x into `seen`."""
     _, depth, height, width, inputs = x.shape
-    sample, z, y, left, tiles, slot = _place(row, depth, height, first, last, across)
+    sample, z, y, left, tiles, slot = place_row(row, depth, height, first, last, across)
     planes = seen.shape[2] // inputs
     left = 4 * left - 1
     begin, end = max(0, -left), min(4 * tiles + 2, width - left)
@@ -263,7 +263,7 @@ def _transform_output(
 ) -> None:  # fmt: skip
     """Points of a row of tiles to pixels: along y into `lines`, then along x, with bias and activation."""
     _, depth, height, width, outputs = y.shape
-    sample, z, top, left, tiles, slot = _place(row, depth, height, first, last, across)
+    sample, z, top, left, tiles, slot = place_row(row, depth, height, first, last, across)
     room, line = made.shape[2], lines.shape[2]
     point = made.shape[1] * room
     more = residual.ctypes.data if residual.size else 0
