@@ -1,6 +1,8 @@
-"""The official score of the submission, if the truth is there."""
+"""The official score of the submission, and of each attribute beside constants and the information limit."""
 
 from settings import reach, read_arguments
 
 if __name__ == "__main__":
-    print(reach("detect", read_arguments(__doc__)).score())
+    state = reach("detect", read_arguments(__doc__))
+    print(state.score())
+    print(state.attributes().round(3).to_string())

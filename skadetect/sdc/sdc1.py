@@ -14,15 +14,18 @@ from astropy.table import QTable
 
 from skadetect.astrometry import sky_to_pixel
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.plain import plain_columns
 from skadetect.catalog.sdc1 import SDC1_COLUMNS, read_sdc1, write_sdc1
-from skadetect.catalog.sdc1_export import to_sdc1
+from skadetect.catalog.sdc1_export import primary_beam_at, to_sdc1
 from skadetect.errors import InputError
+from skadetect.evaluate.limits import LimitOptions, attribute_limits
 from skadetect.evaluate.sdc1 import TRAINING_BOX, PreparedTruth, Sdc1Match, Sdc1Score, match_sdc1, score_match
 from skadetect.image import Image, open_image
 from skadetect.sdc.chain import Challenge
 from skadetect.sdc.cutout import Window, sky_window
 from skadetect.sdc.files import OfficialFile, sdc1_files
 from skadetect.sdc.prepare import Area
+from skadetect.sdc.steps import changed
 from skadetect.sdc.tables import Table
 
 
@@ -85,6 +88,33 @@ class Sdc1(Challenge):
         """
         result: Sdc1Score = self._score(submission, truth)
         return result
+
+    def attributes(self, truth: Table | None = None, **changes: Any) -> pd.DataFrame:
+        """Score of each attribute of the detections, beside constants and the information limit.
+
+        Parameters
+        ----------
+        truth : table, optional
+            Instead of the official file.
+        **changes
+            Fields of `skadetect.evaluate.limits.LimitOptions`.
+
+        Returns
+        -------
+        DataFrame
+            See `skadetect.evaluate.limits.attribute_limits`.
+        """
+        catalog, rows = self._found(), self.submission()
+        listed = self._prepared(truth if truth is not None else self._official_truth())
+        index = pd.Index(plain_columns(catalog.table, ["source_id"])["source_id"]).get_indexer(
+            pd.Index(rows["id"])
+        )
+        noise = plain_columns(catalog.table, ["local_rms"])["local_rms"][index]
+        beam = self._file("primary_beam")
+        if beam is not None:
+            noise = noise / primary_beam_at(beam, rows["ra_core"].to_numpy(), rows["dec_core"].to_numpy())
+        options = changed(LimitOptions(beam=3600.0 * float(catalog.meta["BMAJ"])), changes)
+        return attribute_limits(self.match(rows, listed), listed, noise, options)
 
     def match(self, submission: Table, truth: Any, *, area: bool = False) -> Sdc1Match:
         """Match rows to a truth: outside of the training area, or (`area`) to any sources."""
