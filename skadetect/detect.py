@@ -28,6 +28,7 @@ from skadetect.infer import merge
 from skadetect.job import Job, detect_tiles, plan
 from skadetect.ledger import Ledger, file_identity
 from skadetect.memory import worker_bytes
+from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, level_views, merge_levels
 from skadetect.resample import match_sampling
@@ -111,6 +112,7 @@ class Detector:
         **changes: Any,
     ) -> None:
         self.options = _changed(options, changes)
+        self._device = resolve(self.options.device)
         self._given = model if model is not None else self.options.model
         self._loaded: dict[str, tuple[Model, str]] = {}
         if self._given != "auto":
@@ -218,7 +220,7 @@ class Detector:
         with _bar(options.progress, f"background{label}") as show:
             background = estimate_background(view, background_options(view), progress=show)
         view = _without_bad_channels(view, background)
-        job = Job(view, background, run.model, self._least_score(run.model), options.device)
+        job = Job(view, background, run.model, self._least_score(run.model), self._device, options.precision)
         # Each view that is held is a quarter of the one before.
         grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
         if resume_folder is not None:
@@ -313,7 +315,7 @@ def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
             "tile": list(grid.tile_shape),
             "beam": [beam.bmaj, beam.bmin, beam.theta],
             "repairs": list(job.image.repairs),
-            "device": job.device,
+            "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
             "version": __version__,
         },
     )

@@ -29,7 +29,11 @@ class DetectOptions:
     threshold : float or None
         Lowest score (0 to 1) of a source, or probability of a galaxy in a cube; the model's own if None.
     device : str
-        "auto", "cpu" or "reference".
+        "cpu", "cuda" (a GPU; with several workers each takes the next one), "cuda:1" (that GPU), "reference",
+        or "auto": a GPU if there is one that can be used.
+    precision : str
+        Of products on a GPU: "fp16", "bf16", "tf32" or "fp32", all summed in float32. The CPU computes in
+        float32.
     beam : tuple of float or None
         Beam as (bmaj, bmin, pa) in arcsec, arcsec and degrees east of north, instead of the header's.
     primary_beam : str or None
@@ -57,6 +61,7 @@ class DetectOptions:
     max_memory: str = "2GB"
     threshold: float | None = None
     device: str = "auto"
+    precision: str = "fp16"
     beam: tuple[float, float, float] | None = None
     primary_beam: str | None = None
     continuum: str | None = None

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
@@ -36,6 +40,7 @@ def map_tasks(
     *,
     workers: int = 1,
     scheduler: str = "processes",
+    overlap: int = 1,
 ) -> Iterator[tuple[int, Result]]:
     """Apply a function to every item, yielding (index, result) as they end.
 
@@ -51,6 +56,9 @@ def map_tasks(
         1 runs in this process, with all cores in Numba's threads; more divide the cores among them.
     scheduler : {"processes", "threads"}
         What a worker is.
+    overlap : int
+        Tasks that a worker has under way at a time: where most of a task waits for a GPU, others read or
+        finish.
 
     Raises
     ------
@@ -64,16 +72,46 @@ def map_tasks(
     if scheduler not in SCHEDULERS:
         raise ConfigError(f"unknown scheduler {scheduler!r}, expected one of {', '.join(SCHEDULERS)}")
     if workers == 1 or len(items) < 2:
-        yield from ((index, function(item, shared)) for index, item in enumerate(items))
+        yield from _run_here(function, items, shared, min(overlap, len(items)))
         return
-    with _cluster(min(workers, len(items)), scheduler) as client:
-        run = partial(_limited, threads_per_worker(workers), function)
-        yield from _run(client, run, items, shared, workers * WINDOW)
+    with _cluster(min(workers, len(items)), scheduler, overlap) as client:
+        run = partial(_limited, max(1, threads_per_worker(workers) // overlap), function)
+        yield from _run(client, run, items, shared, workers * max(WINDOW, 2 * overlap))
 
 
 def threads_per_worker(workers: int) -> int:
     """Cores for each of `workers`, at least one."""
     return max(1, numba.config.NUMBA_NUM_THREADS // workers)
+
+
+def worker_number() -> int:
+    """Number of the worker process that this is, from 0; 0 too where there are no workers."""
+    if "distributed.worker" not in sys.modules:
+        return 0
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().name)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _run_here(
+    function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any, overlap: int
+) -> Iterator[tuple[int, Result]]:
+    """All tasks in this process, some at a time; results come in the order of the items."""
+    if overlap < 2:
+        yield from ((index, function(item, shared)) for index, item in enumerate(items))
+        return
+    with ThreadPoolExecutor(overlap) as pool:
+        waiting = iter(items)
+        running = deque(pool.submit(function, item, shared) for item in islice(waiting, 2 * overlap))
+        try:
+            for index in range(len(items)):
+                yield index, running.popleft().result()
+                running.extend(pool.submit(function, item, shared) for item in islice(waiting, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _run(
@@ -107,7 +145,7 @@ def _run(
 
 
 @contextmanager
-def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
+def _cluster(workers: int, scheduler: str, overlap: int) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -126,7 +164,7 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
         with _interrupts_blocked():
             cluster = LocalCluster(
                 n_workers=workers if scheduler == "processes" else 1,
-                threads_per_worker=1 if scheduler == "processes" else workers,
+                threads_per_worker=overlap if scheduler == "processes" else workers * overlap,
                 processes=scheduler == "processes",
                 dashboard_address="127.0.0.1:0",
                 memory_limit=0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,16 @@ from skadetect.filling import fill_blanks
 from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates
 from skadetect.ledger import Ledger
-from skadetect.memory import choose_tile_shape
-from skadetect.nn.backends.select import get_backend
+from skadetect.memory import GpuRoom, choose_tile_shape
+from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
 from skadetect.photometry import mark_boxes, measure
 from skadetect.tiling import Corner, Tile, TileGrid
 
 logger = logging.getLogger(__name__)
 
+#: Tiles that a process has under way on a GPU: one computes while the next is read and the last measured.
+OVERLAP = 3
 #: Flag bit of a blank pixel or border close by, in an image; the catalogue sets the other bits.
 EDGE = 1
 #: Voxels of the file that are mapped or worked on at a time, where a tile need not be in memory at once.
@@ -42,6 +45,7 @@ class Job:
     model: Model
     threshold: float
     device: str
+    precision: str = "fp16"
 
 
 def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
@@ -52,8 +56,18 @@ def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
     else:
         memory, workers = options.max_memory, options.workers
         held += job.background.level.nbytes + job.background.rms.nbytes
-        shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held)
+        gpu = _gpu_room(job, workers)
+        shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held, gpu=gpu)
     return TileGrid.cover(job.image.shape, shape, halo=model.halo, step=model.stride)
+
+
+def _gpu_room(job: Job, workers: int) -> GpuRoom | None:
+    """What each tile may take of a GPU's memory; None on the CPU."""
+    if not uses_gpu(job.device):
+        return None
+    backend: Any = get_backend(job.device, job.precision)
+    sharing = -(-workers // gpu_count(job.device))
+    return GpuRoom(backend.free_bytes() / sharing, backend.bytes_a_number, OVERLAP)
 
 
 def detect_tiles(
@@ -83,7 +97,12 @@ def detect_tiles(
     todo = [tile for tile in grid if tile.index not in finished]
     if finished:
         logger.info("%d of %d tiles were finished before", len(finished), len(grid))
-    work = distribute.map_tasks(detect_tile, todo, job, workers=options.workers, scheduler=options.scheduler)
+    overlap = OVERLAP if uses_gpu(job.device) else 1
+    if overlap > 1 and todo and options.workers == 1:
+        _prepare(job, todo[0])
+    work = distribute.map_tasks(
+        detect_tile, todo, job, workers=options.workers, scheduler=options.scheduler, overlap=overlap
+    )
     for index, (found, seconds) in work:
         finished[todo[index].index] = (found, seconds)
         if ledger is not None:
@@ -109,7 +128,7 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
         model,
         _signal_to_noise(tile, job, pixels),
         job.image.pixel_beam,
-        backend=get_backend(job.device),
+        backend=get_backend(job.device, job.precision, worker=distribute.worker_number()),
         threshold=job.threshold,
         watch=watch,
     )
@@ -120,6 +139,14 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
     found = _measured(found, tile, job, pixels)
     origin = np.array(tile.read_lo, float)[-ndim:]
     return found.with_(position=found.position + origin, boxes=found.boxes + origin), watch.network
+
+
+def _prepare(job: Job, tile: Tile) -> None:
+    """Compile the network's kernels for tiles like this one, before threads ask for them."""
+    backend: Any = get_backend(job.device, job.precision)
+    cells = zip(tile.read_shape, job.model.stride, strict=True)
+    shape = (1, *(-(-n // step) * step for n, step in cells), job.model.network.spec.input_features)
+    backend.prepare(shape, lambda x: job.model.network.forward_on(x, backend))
 
 
 def _read(tile: Tile, image: Image) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,13 @@ UNITS = {
 }
 #: Reading over owning at which a tile is large enough: beyond it activations only leave the cache.
 GOOD_OVERHEAD = 1.15
+#: The same on a GPU, to which small tiles give too little to do.
+GPU_OVERHEAD = 1.05
+#: Share of a GPU's free memory that is planned with: blocks that are used again fit their next use only
+#: nearly.
+GPU_USE = 0.7
+#: Kernels count an array's numbers in 32 bits.
+MOST_NUMBERS = 2**31
 #: Bytes beyond which larger tiles only make progress coarse.
 MOST_BYTES = 8 * 10**9
 #: Resident memory of a process with the libraries loaded and kernels compiled, measured on Linux.
@@ -34,6 +42,25 @@ PROCESS_BYTES = 420 * 10**6
 FIXED_BYTES = 20 * 10**6
 #: Pixels and signal to noise of a tile, float32; background and noise of a plane are of the size of features.
 PIXEL_BYTES = 8
+
+
+@dataclass(frozen=True)
+class GpuRoom:
+    """What a tile may take of a GPU.
+
+    Attributes
+    ----------
+    free : float
+        Bytes that a process may use there.
+    number : int
+        Bytes of a stored number.
+    tiles : int
+        Tiles that a process has under way at a time, on the GPU and in its own memory.
+    """
+
+    free: float
+    number: int
+    tiles: int
 
 
 def parse_memory(text: str) -> int:
@@ -72,7 +99,13 @@ def worker_bytes(max_memory: str, workers: int) -> float:
 
 
 def choose_tile_shape(
-    max_memory: str, workers: int, model: Model, image_shape: Corner, *, held: float = 0.0
+    max_memory: str,
+    workers: int,
+    model: Model,
+    image_shape: Corner,
+    *,
+    held: float = 0.0,
+    gpu: GpuRoom | None = None,
 ) -> Corner:
     """Extents of the tiles that keep a run within its memory and read the least beside what they own.
 
@@ -88,6 +121,8 @@ def choose_tile_shape(
         Of the image; nothing is read beyond it.
     held : float
         Bytes that each worker holds besides.
+    gpu : GpuRoom, optional
+        Where the network runs; a tile's layers are then there, and its input here.
 
     Returns
     -------
@@ -102,9 +137,17 @@ def choose_tile_shape(
     share = worker_bytes(max_memory, workers) - held
     axes = [_splits(*axis) for axis in zip(image_shape, model.halo, model.stride, strict=True)]
     sides, reads, totals = (np.meshgrid(*parts, indexing="ij") for parts in zip(*axes, strict=True))
-    needed = _bytes(np.prod(reads, axis=0), model)
+    pixels = np.prod(reads, axis=0)
+    needed = _bytes(pixels, model) if gpu is None else _input_bytes(pixels, model, gpu)
     overhead = np.prod(totals, axis=0) / np.prod(image_shape, dtype=np.float64)
     fits = needed <= min(share, MOST_BYTES)
+    if gpu is not None:
+        fits &= _fits_gpu(pixels, model, gpu)
+    if gpu is not None and not _fits_gpu(pixels, model, gpu).any():
+        raise ConfigError(
+            f"the GPU has {gpu.free / 1e9:.1f} GB free for each worker, too little for any tile: "
+            "lower --workers, or use --device cpu"
+        )
     if not fits.any():
         least = parse_memory(max_memory) + workers * (float(needed.min()) - share)
         raise ConfigError(
@@ -112,7 +155,7 @@ def choose_tile_shape(
             f"expected at least {math.ceil(least / 1e8) / 10:.1f}GB"
         )
     # Of the good ones the smallest, else the best; in doubt the smaller.
-    rank = np.where(fits, np.maximum(overhead, GOOD_OVERHEAD), np.inf)
+    rank = np.where(fits, np.maximum(overhead, GOOD_OVERHEAD if gpu is None else GPU_OVERHEAD), np.inf)
     best = np.lexsort((needed.ravel(), rank.ravel()))[0]
     z, y, x = (int(axis.ravel()[best]) for axis in sides)
     return z, y, x
@@ -133,6 +176,20 @@ def tile_bytes(read_shape: Corner, model: Model) -> int:
 
 def _bytes(pixels: Any, model: Model) -> Any:
     return FIXED_BYTES + pixels * (PIXEL_BYTES + 4 * _floats_a_pixel(model))
+
+
+def _input_bytes(pixels: Any, model: Model, gpu: GpuRoom) -> Any:
+    """Bytes in this process of tiles whose layers are on a GPU: pixels, features, those on their way."""
+    features = model.network.spec.input_features
+    return FIXED_BYTES + gpu.tiles * pixels * (PIXEL_BYTES + 12 * features)
+
+
+def _fits_gpu(pixels: Any, model: Model, gpu: GpuRoom) -> Any:
+    """Whether tiles fit into a GPU's memory, and their arrays into what its kernels count in."""
+    numbers = pixels * _floats_a_pixel(model)
+    inputs = 4 * pixels * model.network.spec.input_features
+    held = gpu.tiles * (numbers * gpu.number + inputs) / GPU_USE
+    return (held <= gpu.free) & (numbers < MOST_NUMBERS)
 
 
 def _floats_a_pixel(model: Model) -> float:

@@ -184,7 +184,8 @@ def measure_rates(view: Image, model: Model, options: DetectOptions) -> Rates:
     options : DetectOptions
         Tiles as large as theirs, or `TRIAL_VOXELS`, are tried.
     """
-    job = Job(view, _flat(view), model, options.threshold or model.threshold, options.device)
+    threshold = options.threshold or model.threshold
+    job = Job(view, _flat(view), model, threshold, options.device, options.precision)
     read_shape = tile_grid(job, options)[0].read_shape
     z, y, x = (min(n, 64) for n in read_shape)
     _trial(view, model, options, _cut((z, y, x), model))  # compiles
@@ -196,7 +197,8 @@ def _trial(view: Image, model: Model, options: DetectOptions, shape: Corner) -> 
     field = _made_up(view, shape)
     voxels = math.prod(field.shape)
     background, seconds = _timed(lambda: estimate_background(field, background_options(field)))
-    job = Job(field, background, model, options.threshold or model.threshold, options.device)
+    threshold = options.threshold or model.threshold
+    job = Job(field, background, model, threshold, options.device, options.precision)
     grid = TileGrid.cover(field.shape, field.shape, halo=model.halo, step=model.stride)
     (found, _), tile = _timed(lambda: detect_tile(grid[0], job))
     _, averaging = _timed(lambda: BlockMeanPixels(field.pixels, 2, 1.0).read((0, 0, 0), _halved(field.shape)))
@@ -235,7 +237,7 @@ def _levels(
     found: list[LevelPlan] = []
     reading = file_seconds * views[0].factor ** 2 * views[0].factor_z  # seconds a voxel of the view
     for level, view in enumerate(views):
-        job = Job(view, _flat(view), model, 0.5, options.device)
+        job = Job(view, _flat(view), model, 0.5, options.device, options.precision)
         grid = tile_grid(job, options, held=4 / 3 * room if level else 0.0)
         voxels, some = math.prod(view.shape), _sampled(grid)
         read = round(sum(math.prod(tile.read_shape) for tile in some) * len(grid) / len(some))

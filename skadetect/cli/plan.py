@@ -34,7 +34,16 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 @click.option("--tile", type=int, help="Side of the tiles in pixels. [default: automatic]")
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within. [default: 2GB]")
-@click.option("--device", type=click.Choice(["auto", "cpu"]), help="Where the network runs. [default: auto]")
+@click.option(
+    "--device",
+    metavar="[auto|cpu|cuda|cuda:N]",
+    help="Where the network runs; auto takes a GPU if there is one. [default: auto]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp16", "bf16", "tf32", "fp32"]),
+    help="Of products on a GPU, which are summed in float32. [default: fp16]",
+)
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="TOML", help="File with settings of detect."
 )

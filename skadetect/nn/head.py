@@ -150,8 +150,9 @@ def decode(outputs: np.ndarray, head: HeadSpec, *, threshold: float | Sequence[f
 
     Parameters
     ----------
-    outputs : ndarray, shape (1, Z, Y, X, n_outputs), float32
-        Raw planes of the last layer for one tile.
+    outputs : ndarray or device array, shape (1, Z, Y, X, n_outputs), float32
+        Raw planes of the last layer for one tile. Of what is on a device only the boxes above threshold are
+        copied from it.
     head : HeadSpec
         Their layout.
     threshold : float or sequence of float
@@ -164,12 +165,23 @@ def decode(outputs: np.ndarray, head: HeadSpec, *, threshold: float | Sequence[f
     """
     head.check(outputs)
     raw_limits = _raw_limits(threshold, head)
+    if not isinstance(outputs, np.ndarray):
+        return _decode_selected(outputs, head, raw_limits)
     planes = np.ascontiguousarray(outputs, dtype=np.float32).reshape(-1, outputs.shape[3], head.n_outputs)
     counts = np.zeros(len(planes) + 1, dtype=np.int64)
     _count(planes, raw_limits, head.box_width, 2 * head.ndim + 1, counts[1:])
     start = np.cumsum(counts)
     out = _allocate(int(start[-1]), head)
     _fill(planes, raw_limits, head.prior_array, head.geometry, _layout(outputs, head), start, out)
+    return Decoded(*out)
+
+
+def _decode_selected(outputs: Any, head: HeadSpec, raw_limits: np.ndarray) -> Decoded:
+    """The same of a device array, which selects the boxes where it is."""
+    index, rows = outputs.select(raw_limits, width=head.box_width, place=2 * head.ndim + 1)
+    out = _allocate(len(index), head)
+    shape = np.array(outputs.shape[1:4], dtype=np.int64)
+    _fill_selected(index, rows, head.prior_array, head.geometry, shape, (head.classes, head.parameters), out)
     return Decoded(*out)
 
 
@@ -252,7 +264,7 @@ def _fill_row(
     out: Any,
 ) -> None:
     """Decode one row of cells."""
-    cells, prior, class_index, position, boxes, score, probability, parameters = out
+    cells = out[0]
     rows, classes, n_parameters = layout
     n_boxes, ndim = priors.shape
     width = 2 * ndim + 2 + classes + n_parameters
@@ -263,18 +275,58 @@ def _fill_row(
             cell[0] = row // rows
         for b in range(n_boxes):
             values = raw[x, b * width : (b + 1) * width]
-            if not values[2 * ndim + 1] >= limits[b]:
-                continue
-            cells[slot] = row * raw.shape[0] + x
-            prior[slot] = b
-            decode_box(values, cell, priors[b], geometry, boxes[slot])
-            for k in range(ndim):
-                position[slot, k] = 0.5 * (boxes[slot, 0, k] + boxes[slot, 1, k])
-            probability[slot] = sigmoid(values[2 * ndim])
-            score[slot] = sigmoid(values[2 * ndim + 1])
-            for c in range(1, classes):
-                if values[2 * ndim + 2 + c] > values[2 * ndim + 2 + class_index[slot]]:
-                    class_index[slot] = c
-            for p in range(n_parameters):
-                parameters[slot, p] = values[2 * ndim + 2 + classes + p]
-            slot += 1
+            if values[2 * ndim + 1] >= limits[b]:
+                cells[slot] = row * raw.shape[0] + x
+                _fill_box(values, cell, b, priors, geometry, (classes, n_parameters), slot, out)
+                slot += 1
+
+
+@njit(**JIT)
+def _fill_box(
+    values: np.ndarray,
+    cell: np.ndarray,
+    b: int,
+    priors: np.ndarray,
+    geometry: np.ndarray,
+    layout: tuple[int, int],
+    slot: int,
+    out: Any,
+) -> None:
+    """Decode the raw numbers of one box of a cell into a row of the columns."""
+    _, prior, class_index, position, boxes, score, probability, parameters = out
+    classes, n_parameters = layout
+    ndim = priors.shape[1]
+    prior[slot] = b
+    decode_box(values, cell, priors[b], geometry, boxes[slot])
+    for k in range(ndim):
+        position[slot, k] = 0.5 * (boxes[slot, 0, k] + boxes[slot, 1, k])
+    probability[slot] = sigmoid(values[2 * ndim])
+    score[slot] = sigmoid(values[2 * ndim + 1])
+    for c in range(1, classes):
+        if values[2 * ndim + 2 + c] > values[2 * ndim + 2 + class_index[slot]]:
+            class_index[slot] = c
+    for p in range(n_parameters):
+        parameters[slot, p] = values[2 * ndim + 2 + classes + p]
+
+
+@njit(**JIT)
+def _fill_selected(
+    index: np.ndarray,
+    rows: np.ndarray,
+    priors: np.ndarray,
+    geometry: np.ndarray,
+    shape: np.ndarray,
+    layout: tuple[int, int],
+    out: Any,
+) -> None:
+    """Decode boxes by their flat index of (cell, box)."""
+    n_boxes, ndim = priors.shape
+    cell = np.empty(ndim, dtype=np.int64)
+    for slot in range(len(index)):
+        flat = index[slot] // n_boxes
+        out[0][slot] = flat
+        for k in range(ndim):
+            size = shape[3 - 1 - k]
+            cell[ndim - 1 - k] = flat % size
+            flat //= size
+        _fill_box(rows[slot], cell, index[slot] % n_boxes, priors, geometry, layout, slot, out)

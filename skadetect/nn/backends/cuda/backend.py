@@ -6,20 +6,25 @@ Each thread of the program has a stream of its own, so that several overlap read
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skadetect.nn.backends.base import Axes
 from skadetect.nn.backends.cuda import column_ops, conv_ops, kernels
 from skadetect.nn.backends.cuda.context import Context
-from skadetect.nn.backends.cuda.tensor import Tensor
+from skadetect.nn.backends.cuda.device import SIMULATED
+from skadetect.nn.backends.cuda.tensor import Tensor, integers
+from skadetect.nn.backends.cuda.tiles import element_bytes
 
-#: Rows that a selection has room for at first; if there are more it runs again.
-ROOM = 1 << 16
+logger = logging.getLogger(__name__)
+
+#: Seconds for a first kernel that tell a compiler from a cache.
+SLOW_COMPILATION = 0.3
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -63,6 +68,30 @@ class CudaBackend:
     def to_host(self, x: Any) -> Any:
         """The same numbers as a NumPy array, float32; what is none is passed on."""
         return self.context.to_host(x) if isinstance(x, Tensor) else x
+
+    def prepare(self, shape: Sequence[int], run: Callable[[Any], Any]) -> int:
+        """Compile, or load from the cache, what `run` launches on inputs of a shape; how many kernels that
+        is.
+        """
+        recipes = self.context.rehearse(run, shape)
+        started = time.perf_counter()
+        for number, recipe in enumerate(recipes, 1):
+            logger.debug("GPU kernel %d of %d: %s", number, len(recipes), recipe.name)
+            if not SIMULATED:
+                kernels.compiled(recipe)
+            if number == 1 and time.perf_counter() - started > SLOW_COMPILATION:
+                logger.info("compiling %d GPU kernels, which are kept for the next run", len(recipes))
+        logger.info("%d GPU kernels ready in %.1f s", len(recipes), time.perf_counter() - started)
+        return len(recipes)
+
+    def free_bytes(self) -> int:
+        """Memory of the device that nothing holds."""
+        return self.context.free_bytes()
+
+    @property
+    def bytes_a_number(self) -> int:
+        """Of what is stored between layers."""
+        return element_bytes(self.context.kind)
 
     # Convolution and dense ----------------------------------------------------------------------------------
 
@@ -204,7 +233,7 @@ class CudaBackend:
         y = context.empty(shape)
         argmax, geometry = self._pool_arrays(y.size, x.shape, shape, kind, extent, stride, padding)
         recipe = kernels.pooling_recipe("pool", y.kind, kind)
-        context.walk(recipe, [source, y, _integers(argmax), geometry, y.size], y.size)
+        context.walk(recipe, [source, y, integers(argmax), geometry, y.size], y.size)
         return self._pooled(x, y, argmax, kind)
 
     def pool_backward(
@@ -233,7 +262,7 @@ class CudaBackend:
         argmax = context.integers(y.size)
         recipe = kernels.pooling_recipe("global_pool", y.kind, kind)
         pixels = x.size // y.size
-        context.walk(recipe, [source, y, _integers(argmax), x.shape[4], pixels, y.size], y.size)
+        context.walk(recipe, [source, y, integers(argmax), x.shape[4], pixels, y.size], y.size)
         return self._pooled(x, y, argmax, kind)
 
     def global_pool_backward(self, grad: Any, argmax: Any, *, kind: str, input_shape: tuple[int, ...]) -> Any:
@@ -244,30 +273,6 @@ class CudaBackend:
         given = [source, self._winners(argmax), dx, input_shape[4], dx.size // source.size, dx.size]
         context.walk(recipe, given, dx.size)
         return dx if isinstance(grad, Tensor) else self.to_host(dx)
-
-    # What leaves the device ---------------------------------------------------------------------------------
-
-    def select(
-        self, outputs: Tensor, limits: NDArray[np.float64], *, width: int, place: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """See `Tensor.select`."""
-        context, count = self.context, outputs.size // width
-        given = context.upload(_not_above(limits), "fp32")
-        room = min(ROOM, count)
-        while True:
-            found, index = context.upload(np.zeros(1, np.float32), "fp32"), context.empty((2 * room,), "fp32")
-            rows = context.empty((room, width), "fp32")
-            numbers = [len(limits), width, place, room, count]
-            arrays = [outputs, given, _integers(found), index.data.view(np.int64), rows]
-            context.walk(kernels.select_recipe(outputs.kind), [*arrays, *numbers], count)
-            total = int(context.download(_integers(found), 1)[0]) if count else 0
-            if total <= room:
-                break
-            room = total
-        order = context.download(index.data.view(np.int64), total)
-        kept = context.download(rows.data, total * width).reshape(total, width)
-        place_in_order = np.argsort(order)
-        return order[place_in_order], kept[place_in_order]
 
     # Helpers ------------------------------------------------------------------------------------------------
 
@@ -297,7 +302,7 @@ class CudaBackend:
     def _pooled(self, x: Any, y: Tensor, argmax: Tensor, kind: str) -> Any:
         if isinstance(x, Tensor):
             return y, argmax if kind == "max" else None
-        winners = self.context.download(_integers(argmax), y.size).reshape(y.shape) if kind == "max" else None
+        winners = self.context.download(integers(argmax), y.size).reshape(y.shape) if kind == "max" else None
         return self.to_host(y), winners
 
     def _winners(self, argmax: Any) -> Any:
@@ -305,20 +310,9 @@ class CudaBackend:
         if argmax is None:
             return self.context.constant("no winners", lambda: np.zeros(1, np.int32))
         if isinstance(argmax, Tensor):
-            return _integers(argmax)
+            return integers(argmax)
         stored = np.ascontiguousarray(argmax, np.int32).reshape(-1).view(np.float32)
-        return self.context.upload(stored, "fp32").data.view(np.int32)
-
-
-def _integers(tensor: Tensor) -> Any:
-    """The data of a tensor that holds 32-bit integers."""
-    return tensor.data.view(np.int32)
-
-
-def _not_above(limits: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Limits in float32 that every float32 passes which passes the limits."""
-    rounded = np.asarray(limits, np.float64).astype(np.float32)
-    return np.where(rounded < limits, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+        return integers(self.context.upload(stored, "fp32"))
 
 
 def _mixed(seed: int) -> int:

@@ -14,11 +14,13 @@ from skadetect.errors import SkadetectError
 from skadetect.nn.backends.cuda import kernels
 from skadetect.nn.backends.cuda.device import SIMULATED, host
 from skadetect.nn.backends.cuda.kernels import Recipe, blocks_for
-from skadetect.nn.backends.cuda.tensor import Pool, Streams, Tensor, decode, encode, kind_of
+from skadetect.nn.backends.cuda.tensor import Pool, Streams, Tensor, decode, encode, integers, kind_of
 from skadetect.nn.backends.cuda.tiles import element_bytes
 
 #: Kernels count numbers in 32 bits.
 MOST_NUMBERS = 2**31 - 1
+#: Rows that a selection has room for at first; if there are more it runs again.
+ROOM = 1 << 16
 #: Devices whose tensor cores have wgmma.
 WIDE_MAJOR = 9
 
@@ -59,13 +61,12 @@ class Context:
 
     def launch(self, recipe: Recipe, grid: Sequence[int], arguments: Sequence[Any]) -> None:
         """Put a kernel on this thread's stream; tensors stand for their data."""
-        stream = self.stream
-        kernels.launch(
-            recipe,
-            grid,
-            [getattr(value, "data", value) if isinstance(value, Tensor) else value for value in arguments],
-            stream,
-        )
+        mine = self._mine()
+        if mine.rehearsal is not None:
+            mine.rehearsal.append(recipe)
+            return
+        given = [value.data if isinstance(value, Tensor) else value for value in arguments]
+        kernels.launch(recipe, grid, given, mine.stream)
 
     def walk(self, recipe: Recipe, arguments: Sequence[Any], count: int) -> None:
         """Launch a kernel that walks over `count` numbers."""
@@ -80,7 +81,9 @@ class Context:
             raise SkadetectError(
                 f"an array of {size:.2e} numbers is too large for the GPU path: lower --tile"
             )
-        return Tensor(tuple(shape), kind, self.pool.take(size * element_bytes(kind)), self)
+        mine = self._mine()
+        block = None if mine.rehearsal is not None else mine.pool.take(size * element_bytes(kind))
+        return Tensor(tuple(shape), kind, block, self)
 
     def integers(self, count: int) -> Any:
         """A flat device array of 32-bit integers, as long as its tensor is held."""
@@ -89,6 +92,8 @@ class Context:
     def upload(self, values: NDArray[Any], kind: str | None = None) -> Tensor:
         """Copy an array to the device; NumPy's memory may be used again when this returns."""
         tensor = self.empty(values.shape, kind)
+        if tensor.data is None:
+            return tensor
         stored = encode(values, tensor.kind)
         if stored.size:
             self._copy_in(stored, tensor.data)
@@ -128,6 +133,8 @@ class Context:
 
     def constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Any:
         """A small device array that depends on its key only, kept for good."""
+        if self._mine().rehearsal is not None:
+            return None
         with self._lock:
             if key not in self._kept:
                 values = make()
@@ -140,7 +147,7 @@ class Context:
 
     def kept(self, owner: Any, key: Any, make: Callable[[], Any]) -> Any:
         """What is made of an array: once, if the array is read-only, for as long as that lives."""
-        if not isinstance(owner, np.ndarray) or owner.flags.writeable:
+        if not isinstance(owner, np.ndarray) or owner.flags.writeable or self._mine().rehearsal is not None:
             return make()
         name = (id(owner), key)
         with self._lock:
@@ -150,6 +157,41 @@ class Context:
                 self._kept[name] = made
                 weakref.finalize(owner, self._kept.pop, name, None)
             return self._kept[name]
+
+    def rehearse(self, run: Callable[[Tensor], Any], shape: Sequence[int]) -> list[Recipe]:
+        """The kernels that `run` would launch on an input of a shape; nothing is computed or allocated."""
+        mine = self._mine()
+        launched: list[Recipe] = []
+        mine.rehearsal = launched
+        try:
+            run(self.empty(shape))
+        finally:
+            mine.rehearsal = None
+        return list(dict.fromkeys(launched))
+
+    def select(
+        self, outputs: Tensor, limits: NDArray[np.float64], *, width: int, place: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """See `Tensor.select`."""
+        count = outputs.size // width
+        room, total = min(ROOM, count), count
+        given = self.upload(_not_above(limits), "fp32")
+        while total:
+            found, index = self.upload(np.zeros(1, np.float32), "fp32"), self.empty((2 * room,), "fp32")
+            longs: Any = integers(index).view(np.int64)
+            rows = self.empty((room, width), "fp32")
+            arrays = [outputs, given, integers(found), longs, rows]
+            recipe = kernels.select_recipe(outputs.kind)
+            self.walk(recipe, [*arrays, len(limits), width, place, room, count], count)
+            total = int(self.download(integers(found), 1)[0])
+            if total <= room:
+                break
+            room = total
+        if not total:
+            return np.empty(0, np.int64), np.empty((0, width), np.float32)
+        flat, numbers = self.download(longs, total), self.download(rows.data, total * width)
+        order = np.argsort(flat)  # threads find room in any order
+        return flat[order], numbers.reshape(total, width)[order]
 
     def free_bytes(self) -> int:
         """Memory of the device that nothing holds."""
@@ -186,3 +228,9 @@ class Context:
                 host.select_device(self.index)
             mine.stream, mine.pool = host.stream(), Pool()
         return mine
+
+
+def _not_above(limits: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Limits in float32 that every float32 passes which passes the limits."""
+    rounded = np.asarray(limits, np.float64).astype(np.float32)
+    return np.where(rounded < limits, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)

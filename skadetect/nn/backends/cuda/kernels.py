@@ -85,7 +85,8 @@ def launch(recipe: Recipe, grid: Sequence[int], arguments: Sequence[Any], stream
     """
     given = [_as(kind, value) for kind, value in zip(recipe.signature, arguments, strict=True)]
     if SIMULATED:
-        ops.launch(_made(recipe), grid, recipe.threads, recipe.shared, given)
+        with _lock:
+            ops.launch(_made(recipe), grid, recipe.threads, recipe.shared, given)
     else:
         compiled(recipe)[tuple(map(int, grid)), recipe.threads, stream, recipe.shared](*given)
 

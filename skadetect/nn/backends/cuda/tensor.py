@@ -100,12 +100,12 @@ class Tensor:
         Flat; 16-bit numbers as unsigned integers.
     """
 
-    __slots__ = ("_block", "backend", "data", "kind", "shape")
+    __slots__ = ("_block", "context", "data", "kind", "shape")
 
-    def __init__(self, shape: tuple[int, ...], kind: str, block: Block, backend: Any) -> None:
-        self.shape, self.kind, self._block, self.backend = tuple(map(int, shape)), kind, block, backend
+    def __init__(self, shape: tuple[int, ...], kind: str, block: Block | None, context: Any) -> None:
+        self.shape, self.kind, self._block, self.context = tuple(map(int, shape)), kind, block, context
         stored = np.uint16 if element_bytes(kind) == 2 else np.float32
-        self.data = block.data[: self.nbytes].view(stored)
+        self.data = None if block is None else block.data[: self.nbytes].view(stored)
 
     @property
     def size(self) -> int:
@@ -126,12 +126,12 @@ class Tensor:
         """The same numbers in another shape; one extent may be -1."""
         known = math.prod(n for n in shape if n != -1)
         return Tensor(
-            tuple(self.size // known if n == -1 else n for n in shape), self.kind, self._block, self.backend
+            tuple(self.size // known if n == -1 else n for n in shape), self.kind, self._block, self.context
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         """Copy to the host, float32."""
-        values = self.backend.to_host(self)
+        values = self.context.to_host(self)
         return values if dtype is None else values.astype(dtype)
 
     def select(
@@ -153,12 +153,18 @@ class Tensor:
         rows : ndarray, shape (found, width), float32
             Their numbers; nothing else is copied from the device.
         """
-        return self.backend.select(self, limits, width=width, place=place)
+        found: tuple[NDArray[Any], NDArray[Any]] = self.context.select(self, limits, width=width, place=place)
+        return found
 
 
 def kind_of(precision: str) -> str:
     """How numbers are stored in a precision of computing."""
     return precision if element_bytes(precision) == 2 else "fp32"
+
+
+def integers(tensor: Tensor) -> Any:
+    """The data of a tensor that holds 32-bit integers."""
+    return None if tensor.data is None else tensor.data.view(np.int32)
 
 
 def encode(values: NDArray[Any], kind: str) -> NDArray[Any]:
@@ -188,3 +194,4 @@ class Streams(threading.local):
     stream: Any = None
     pool: Any = None
     pinned: Any = None
+    rehearsal: Any = None
