@@ -216,8 +216,15 @@ class Challenge(ABC):
             corrections=Corrections.from_dict(result["corrections"]),
         )
 
-    def detect(self, image: Path_ | None = None) -> Self:
+    def detect(self, image: Path_ | None = None, *, lowest: float | None = None) -> Self:
         """Detect on the whole image, or another one, going on from tiles that were finished before.
+
+        Parameters
+        ----------
+        image : path, optional
+            Instead of the challenge's.
+        lowest : float, optional
+            Keep rows down to this score in the catalogue, below the thresholds.
 
         Returns
         -------
@@ -225,7 +232,7 @@ class Challenge(ABC):
             With the catalogue, which is also written to catalog.fits.
         """
         source = Path(image) if image is not None else Path(self.path) / self.files["image"].name
-        options = self._detect_options(self._lowest(), **self._full_options())
+        options = self._detect_options(self._lowest(lowest), **self._full_options())
         detector = Detector(self._model_name, options=options)
         _, digest = detector.model_for(open_image(source, beam=options.beam))
         target, steps = self.folder / "catalog.fits", Steps(self.folder)
@@ -330,11 +337,12 @@ class Challenge(ABC):
     def _own_threshold(self) -> float:
         return Model.load(self._model_name).threshold
 
-    def _lowest(self) -> float | None:
+    def _lowest(self, wanted: float | None) -> float | None:
         """Least score to detect with: low enough for the thresholds and for the model's own."""
-        if self.thresholds is None:
+        if self.thresholds is None and wanted is None:
             return None
-        return min(self.thresholds.lowest, self._own_threshold())
+        tuned = 1.0 if self.thresholds is None else self.thresholds.lowest
+        return min(tuned, self._own_threshold(), 1.0 if wanted is None else wanted)
 
     def _found(self) -> Catalog:
         if self.catalog is None:
@@ -351,9 +359,7 @@ class Challenge(ABC):
         self, catalog: Catalog, thresholds: Thresholds | None, corrections: Corrections | None = None
     ) -> pd.DataFrame:
         """Rows of a catalogue that reach their thresholds, in the challenge's columns."""
-        rows = self.to_submission(catalog)
-        if thresholds is None:
-            return rows
+        rows, thresholds = self.to_submission(catalog), thresholds or Thresholds.single(self._own_threshold())
         known = Confidence.of(catalog, rows["id"].to_numpy())
         kept = thresholds.keep(known.score, known.prior, known.frequency)
         rows, known = rows[kept].reset_index(drop=True), known.take(kept)

@@ -16,7 +16,15 @@ from skadetect.evaluate.sdc1 import TRAINING_BOX
 from skadetect.image import open_image
 from skadetect.sdc.files import sdc1_files, sdc2_files
 from skadetect.sdc.steps import make_folder
-from skadetect.simulate import ContinuumOptions, HiOptions, simulate_continuum, simulate_hi
+from skadetect.simulate import (
+    ContinuumOptions,
+    HiOptions,
+    draw_field,
+    in_other_band,
+    simulate_continuum,
+    simulate_hi,
+)
+from skadetect.simulate.sources import Sources
 
 #: Lines of text before the first source of a published training set.
 PREAMBLE = 18
@@ -52,25 +60,54 @@ def rehearse_sdc1(
         The folder: the map, its primary beam, the training set (15 columns after 18 lines of text) and the
         truth.
     """
+    given = replace(options or ContinuumOptions(), size=size, seed=seed, hours=hours)
+    return _map(make_folder(Path(folder)), _at(given, freq, freq), None)
+
+
+def rehearse_bands(
+    folder: str | os.PathLike[str],
+    *,
+    freqs: tuple[int, ...] = (560, 1400),
+    size: int = 1024,
+    hours: int = 1000,
+    seed: int = 1,
+) -> Path:
+    """Simulate the files of several bands of SDC1 that show one sky, about one centre.
+
+    Parameters
+    ----------
+    folder : path
+        Where to; files there are replaced.
+    freqs : tuple of int
+        Bands, MHz; the first is 560.
+    size, hours, seed : int
+        As for `rehearse_sdc1`; each map has so many pixels, those of higher bands are smaller on the sky.
+    """
     target = make_folder(Path(folder))
-    files = {role: target / file.name for role, file in sdc1_files(freq, hours).items()}
-    _, _, dec_min, dec_max = TRAINING_BOX[freq]
-    made = replace(
-        options or ContinuumOptions(),
-        size=size,
-        seed=seed,
-        frequency=freq,
-        hours=hours,
-        offset_east=0.0,
-        offset_north=30.0 + 0.5 * (dec_min + dec_max),
-    )
-    work = simulate_continuum(target / "simulated", options=made)
-    for role, name in (
-        ("image", "image.fits"),
-        ("primary_beam", "primary_beam.fits"),
-        ("truth", "truth.txt"),
-    ):
-        os.replace(work / name, files[role])
+    given = ContinuumOptions(size=size, seed=seed, hours=hours)
+    first = _at(given, 560, freqs[-1])
+    sky = draw_field(first).truth
+    for number, freq in enumerate(freqs):
+        here = _at(given, freq, freqs[-1])
+        rng = np.random.default_rng([seed, number])
+        _map(target, here, sky if freq == 560 else in_other_band(sky, first, here, rng))
+    return target
+
+
+def _at(options: ContinuumOptions, freq: int, centre: int) -> ContinuumOptions:
+    """Options of a band, the field at RA 0 in the middle of the training area of the band `centre`."""
+    _, _, dec_min, dec_max = TRAINING_BOX[centre]
+    north = 30.0 + 0.5 * (dec_min + dec_max)
+    return replace(options, frequency=freq, offset_east=0.0, offset_north=north)
+
+
+def _map(target: Path, options: ContinuumOptions, sky: Sources | None) -> Path:
+    """The files of one band."""
+    freq = options.frequency
+    files = {role: target / file.name for role, file in sdc1_files(freq, options.hours).items()}
+    work = simulate_continuum(target / "simulated", options=options, sky=sky)
+    for role in ("image", "primary_beam", "truth"):
+        os.replace(work / f"{role}{files[role].suffix}", files[role])
     shutil.rmtree(work)
     table = read_sdc1(files["truth"], strict=False)
     _write_training_set(table, files["image"], files["training"], TRAINING_BOX[freq])

@@ -20,13 +20,14 @@ from skadetect.catalog.sdc1_export import primary_beam_at, to_sdc1
 from skadetect.errors import InputError
 from skadetect.evaluate.limits import LimitOptions, attribute_limits
 from skadetect.evaluate.sdc1 import TRAINING_BOX, PreparedTruth, Sdc1Match, Sdc1Score, match_sdc1, score_match
+from skadetect.evaluate.tuning import Thresholds
 from skadetect.image import Image, open_image
 from skadetect.sdc.chain import Challenge
 from skadetect.sdc.cutout import Window, sky_window
 from skadetect.sdc.files import OfficialFile, sdc1_files
 from skadetect.sdc.prepare import Area
 from skadetect.sdc.steps import changed
-from skadetect.sdc.tables import Table
+from skadetect.sdc.tables import Confidence, Table
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,17 @@ class Sdc1(Challenge):
         """
         result: Sdc1Score = self._score(submission, truth)
         return result
+
+    def candidates(self) -> pd.DataFrame:
+        """All detected rows in the twelve columns, and `snr`, `score` and `kept`: for `combine_bands`.
+
+        Nothing is corrected; `kept` says which rows reach their thresholds.
+        """
+        catalog, thresholds = self._found(), self.thresholds or Thresholds.single(self._own_threshold())
+        rows = self.to_submission(catalog)
+        known = Confidence.of(catalog, rows["id"].to_numpy())
+        kept = thresholds.keep(known.score, known.prior)
+        return rows.assign(snr=known.snr, score=known.score, kept=kept)
 
     def attributes(self, truth: Table | None = None, **changes: Any) -> pd.DataFrame:
         """Score of each attribute of the detections, beside constants and the information limit.

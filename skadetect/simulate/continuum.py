@@ -48,7 +48,12 @@ class Field:
     instrument: Instrument
 
 
-def simulate_continuum(out_dir: str | os.PathLike[str], *, options: ContinuumOptions | None = None) -> Path:
+def simulate_continuum(
+    out_dir: str | os.PathLike[str],
+    *,
+    options: ContinuumOptions | None = None,
+    sky: Sources | None = None,
+) -> Path:
     """Simulate a field and write image.fits, primary_beam.fits and truth.txt.
 
     Parameters
@@ -57,6 +62,8 @@ def simulate_continuum(out_dir: str | os.PathLike[str], *, options: ContinuumOpt
         Created where absent; files of these names in it are replaced.
     options : ContinuumOptions, optional
         What to simulate; the default is SDC1's 560 MHz map after 1000 hours.
+    sky : Sources, optional
+        What is there, instead of a sky that is drawn; see `draw_field`.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def simulate_continuum(out_dir: str | os.PathLike[str], *, options: ContinuumOpt
         The folder cannot be written.
     """
     options = options or ContinuumOptions()
-    field = draw_field(options)
+    field = draw_field(options, sky=sky)
     header = field_header(field.instrument, options.size)
     folder = Path(out_dir)
     write_image(folder / "image.fits", field.image, header)
@@ -81,13 +88,15 @@ def simulate_continuum(out_dir: str | os.PathLike[str], *, options: ContinuumOpt
     return folder
 
 
-def draw_field(options: ContinuumOptions) -> Field:
+def draw_field(options: ContinuumOptions, *, sky: Sources | None = None) -> Field:
     """Simulate a field in memory.
 
     Parameters
     ----------
     options : ContinuumOptions
         What to simulate.
+    sky : Sources, optional
+        Sources in pixels of the field, with their fluxes in its band, instead of drawn ones.
 
     Returns
     -------
@@ -97,12 +106,13 @@ def draw_field(options: ContinuumOptions) -> Field:
     instrument = Instrument.from_options(options)
     rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(4)]
     pad = _padding(options.size, instrument)
-    sources, sky = _draw_sky(options, instrument, pad, rngs[:2])
+    given = None if sky is None else _moved(sky, pad)
+    sources, drawn = _draw_sky(options, instrument, pad, rngs[:2], given)
     logger.info("drew %d sources", len(sources))
     attenuation = _attenuation(options, instrument, pad)
-    sky *= attenuation
-    image = observe(sky, instrument, response_loss=options.response_loss, zero_spacing=options.zero_spacing)
-    del sky
+    drawn *= attenuation
+    image = observe(drawn, instrument, response_loss=options.response_loss, zero_spacing=options.zero_spacing)
+    del drawn
     _add_sidelobes(image, sources, attenuation, instrument=instrument, options=options, rng=rngs[3])
     image += _draw_noise(image.shape, options, instrument, rngs[2])
     if options.primary_beam_corrected:
@@ -119,11 +129,15 @@ def _padding(size: int, instrument: Instrument) -> int:
 
 
 def _draw_sky(
-    options: ContinuumOptions, instrument: Instrument, pad: int, rngs: list[np.random.Generator]
+    options: ContinuumOptions,
+    instrument: Instrument,
+    pad: int,
+    rngs: list[np.random.Generator],
+    given: Sources | None,
 ) -> tuple[Sources, Image]:
     side = fft.next_fast_len(options.size + 2 * pad, real=True)
     shape, scale = (side, side), instrument.pixel_scale
-    sources = draw_sources(shape, scale, options=options, rng=rngs[0])
+    sources = given if given is not None else draw_sources(shape, scale, options=options, rng=rngs[0])
     sky = np.zeros(shape, np.float32)
     beam = beam_covariance(instrument, factor=bands.DRAWING_BEAM)
     floor = instrument.noise_rms if instrument.noise_rms > 0 else 0.01 * instrument.clip
@@ -188,10 +202,14 @@ def _crop(
 ) -> Field:
     """Blank what has no data and keep the sources on pixels that have."""
     image[artefacts.blank_mask(options.size, border=options.nan_border, circle=options.nan_circle)] = np.nan
-    moved = replace(
-        sources, **{name: getattr(sources, name) - pad for name in ("x", "y", "core_x", "core_y")}
-    )
+    moved = _moved(sources, -pad)
     column, row = np.rint(moved.x).astype(int), np.rint(moved.y).astype(int)
     inside = (column >= 0) & (column < options.size) & (row >= 0) & (row < options.size)
     moved, column, row = moved.take(inside), column[inside], row[inside]
     return Field(image, moved.take(np.isfinite(image[row, column])), instrument)
+
+
+def _moved(sources: Sources, pixels: float) -> Sources:
+    """The same sources at positions that count from another pixel on."""
+    names = ("x", "y", "core_x", "core_y")
+    return replace(sources, **{name: getattr(sources, name) + pixels for name in names})

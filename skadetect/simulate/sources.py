@@ -91,7 +91,7 @@ def draw_sources(
         log_flux = draw_log_flux(kind, area=area, options=options, rng=rng)
         n, scale = len(log_flux), options.angular_scale
         core_fraction, major, minor, pa, size_type = draw(log_flux, 3 * pixel_scale / scale, rng)
-        flux = 10**log_flux * _spectral_factor(kind, options.frequency, n, rng) * options.flux_scale
+        flux = 10**log_flux * spectral_factor(kind, options.frequency, n, rng) * options.flux_scale
         x, y = rng.uniform(-0.5, shape[1] - 0.5, n), rng.uniform(-0.5, shape[0] - 0.5, n)
         # The core of a double source sits off its middle, somewhere along its axis.
         shift = np.where(size_type == bands.LARGEST_SCALE, rng.normal(0, 0.05, n), 0.0) * major
@@ -200,8 +200,8 @@ def _draw_flat(log_flux: Floats, limit: float, rng: np.random.Generator) -> _Sha
     return core_fraction, fwhm, fwhm.copy(), rng.uniform(0, 360, n), np.full(n, bands.GAUSSIAN)
 
 
-def _spectral_factor(kind: int, frequency: int, n: int, rng: np.random.Generator) -> Floats:
-    """Return flux at `frequency` MHz over flux at 560 MHz."""
+def spectral_factor(kind: int, frequency: int, n: int, rng: np.random.Generator) -> Floats:
+    """Draw the flux at a frequency (MHz) over that at 560 MHz of `n` sources of a class, shape (n,)."""
     (low, low_scatter), (high, high_scatter) = bands.SPECTRAL_INDEX[kind]
     log_factor = np.zeros(n)
     if frequency > 560:
