@@ -15,6 +15,7 @@ from skadetect.nn.anchor import anchor_map
 from skadetect.nn.backends.base import Backend
 from skadetect.nn.head import decode
 from skadetect.nn.model import Model
+from skadetect.nn.slabs import Slabs
 
 #: Depth in a better box, 1 at its centre and 0 at its surface, beyond which a box is the same galaxy again.
 INNER_HALF = 0.5
@@ -22,9 +23,10 @@ INNER_HALF = 0.5
 
 @dataclass
 class Stopwatch:
-    """Seconds spent in the network itself, for the reports that compare it with the whole run."""
+    """Seconds spent in the network, and in making its features, for reports of what else a run takes."""
 
     network: float = field(default=0.0)
+    features: float = field(default=0.0)
 
 
 def candidates(
@@ -59,12 +61,12 @@ def candidates(
         In pixels of the map (0-based, integers are centres); pixel measurements are zero.
     """
     padded = _pad(s, model.stride)
-    features = [model.normalization.apply(padded, beam)[None]]
-    start = time.perf_counter()
-    outputs = model.network.forward(features.pop(), backend)  # no hold of them is kept: they can be freed
-    if watch is not None:
-        watch.network += time.perf_counter() - start
+    watch = watch or Stopwatch()
+    features = _features(model, padded, beam, watch)
+    start, made = time.perf_counter(), watch.features
+    outputs = model.network.forward_on(features, backend)
     found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)
+    watch.network += time.perf_counter() - start - (watch.features - made)
     anchors = anchor_map(padded, model.stride).reshape(-1)
     rows = Detections.from_columns(
         position=found.position - 0.5,
@@ -108,6 +110,19 @@ def merge(rows: Detections, model: Model) -> Detections:
     if kept.ndim == 2:
         return kept
     return kept.take(nms(kept.boxes, kept.score, threshold=INNER_HALF, overlap="inner"))
+
+
+def _features(model: Model, s: NDArray[np.float32], beam: PixelBeam, watch: Stopwatch) -> Slabs:
+    """The network's input, made where it is wanted; the time that takes is not the network's."""
+
+    def make(start: int, stop: int) -> NDArray[np.float32]:
+        begun = time.perf_counter()
+        part = s[start:stop] if len(s) > 1 else s[:, start:stop]
+        made = model.normalization.apply(part, beam)[None]
+        watch.features += time.perf_counter() - begun
+        return made
+
+    return Slabs((1, *s.shape, model.normalization.features), make)
 
 
 def _pad(s: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:

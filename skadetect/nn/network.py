@@ -21,6 +21,7 @@ from skadetect.nn.layers import (
     initial_state,
     train_layer,
 )
+from skadetect.nn.slabs import Slabs, convolve_slabs, in_host_memory
 from skadetect.nn.spec import LayerSpec, NetworkSpec
 
 
@@ -83,7 +84,7 @@ class Network:
         """Radius of the receptive field along (z, y, x), in pixels."""
         return self.spec.halo
 
-    def forward(self, x: Array, backend: Backend, *, dropout_seed: int | None = None) -> Array:
+    def forward(self, x: Array | Slabs, backend: Backend, *, dropout_seed: int | None = None) -> Array:
         """Score a batch; see `forward_on`, whose result this copies to NumPy's memory if it is elsewhere."""
         outputs: Array = backend.to_host(self.forward_on(x, backend, dropout_seed=dropout_seed))
         return outputs
@@ -93,8 +94,9 @@ class Network:
 
         Parameters
         ----------
-        x : ndarray, shape (batch, z, y, x, features)
-            Normalised input, float32, dimensionless; freed on the way if the caller keeps no hold of it.
+        x : ndarray, shape (batch, z, y, x, features), or Slabs
+            Normalised input, float32, dimensionless; freed on the way if the caller keeps no hold of it. What
+            can be made a slab at a time is, where the back end works in NumPy's memory.
         backend : Backend
             Operations to run on.
         dropout_seed : int, optional
@@ -112,12 +114,14 @@ class Network:
             If the input has another number of features than the network.
         """
         self._check(x)
-        x = backend.to_device(x)
         kept: dict[str, Array] = {}
         wanted = {layer.source for layer in self.spec.layers}
         layers = self.spec.layers
         with one_blas_thread():
-            for index, layer in enumerate(layers):
+            x, first = self._begun(x, backend)
+            if first and layers[0].name in wanted:
+                kept[layers[0].name] = x
+            for index, layer in enumerate(layers[first:], start=first):
                 following = layers[index + 1] if index + 1 < len(layers) else None
                 if layer.kind == "add":
                     # A convolution just before has already added it in its epilogue.
@@ -231,7 +235,18 @@ class Network:
         """The same layers with other arrays."""
         return replace(self, parameters=dict(parameters), state=dict(state))
 
-    def _check(self, x: Array) -> None:
+    def _begun(self, x: Any, backend: Backend) -> tuple[Any, int]:
+        """The input where the back end has it, or the first layer's output; and which layer comes next."""
+        if not isinstance(x, Slabs):
+            return backend.to_device(x), 0
+        layer = self.spec.layers[0]
+        alone = len(self.spec.layers) == 1 or self.spec.layers[1].kind != "add"
+        if layer.kind != "conv" or layer.groups > 1 or not alone or not in_host_memory(backend):
+            return backend.to_device(x.whole()), 0
+        filters, bias = folded_filters(layer, self.parameters, self.state)
+        return convolve_slabs(layer, x, filters, bias, backend), 1
+
+    def _check(self, x: Array | Slabs) -> None:
         if x.ndim != 5 or x.shape[-1] != self.spec.input_features:
             raise ModelError(
                 f"network input has shape {x.shape}, expected (batch, z, y, x, {self.spec.input_features})"

@@ -1,0 +1,101 @@
+"""An input that is made a slab at a time: a tile's features are many, and only the first layer sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from skadetect.nn.backends.base import Array, Backend
+from skadetect.nn.backends.cpu import arena
+from skadetect.nn.spec import LayerSpec
+
+#: Size of a slab's features.
+SLAB_BYTES = 48 << 20
+
+
+@dataclass(frozen=True)
+class Slabs:
+    """The input of a network as a function.
+
+    Attributes
+    ----------
+    shape : (1, z, y, x, features)
+        Of the whole input.
+    make : function of (start, stop)
+        Features of rows start to stop of `axis`, shape (1, z, y, x, features) but for that axis, float32.
+    """
+
+    shape: tuple[int, int, int, int, int]
+    make: Callable[[int, int], Array]
+
+    @property
+    def axis(self) -> int:
+        """The axis that is cut: z, or y of an image."""
+        return 1 if self.shape[1] > 1 else 2
+
+    @property
+    def ndim(self) -> int:
+        """Axes of the whole input."""
+        return len(self.shape)
+
+    def whole(self) -> Array:
+        """The input in one piece."""
+        return self.make(0, self.shape[self.axis])
+
+    def windows(self, extent: int, stride: int, padding: int) -> Iterator[tuple[int, int, Array]]:
+        """First and last output row of some windows of a filter at a time, and the input that they see.
+
+        Zeros stand where they reach over the ends of the axis.
+        """
+        size = self.shape[self.axis]
+        rows = (size + 2 * padding - extent) // stride + 1
+        row_bytes = 4 * stride * int(np.prod(self.shape)) // size
+        count = max(1, SLAB_BYTES // row_bytes)
+        for start in range(0, rows, count):
+            stop = min(start + count, rows)
+            low, high = start * stride - padding, (stop - 1) * stride - padding + extent
+            part = self.make(max(low, 0), min(high, size))
+            before, after = max(-low, 0), max(high - size, 0)
+            if before or after:
+                part = np.pad(part, [(before, after) if a == self.axis else (0, 0) for a in range(self.ndim)])
+            yield start, stop, part
+
+
+def in_host_memory(backend: Backend) -> bool:
+    """Whether a back end works on NumPy's arrays as they are."""
+    probe = np.zeros(1, np.float32)
+    return backend.to_device(probe) is probe
+
+
+def convolve_slabs(layer: LayerSpec, source: Slabs, filters: Array, bias: Array, backend: Backend) -> Array:
+    """A convolution of an input that is made a slab at a time.
+
+    Parameters
+    ----------
+    layer : LayerSpec
+        Of one group of features.
+    source : Slabs
+        The input.
+    filters, bias : array
+        As `Backend.conv_forward` takes them.
+    backend : Backend
+        One whose arrays are NumPy's, see `in_host_memory`.
+
+    Returns
+    -------
+    array, shape (1, z, y, x, outputs), float32
+        Equal to the convolution of the whole input to rounding.
+    """
+    cut = source.axis - 1
+    z, y, x = (0 if axis == cut else pad for axis, pad in enumerate(layer.pads))
+    axes = zip(source.shape[1:4], layer.pads, layer.extent, layer.stride, strict=True)
+    sizes = [(size + 2 * pad - extent) // stride + 1 for size, pad, extent, stride in axes]
+    out = arena.empty((1, *sizes, filters.shape[-1]))
+    for start, stop, part in source.windows(layer.extent[cut], layer.stride[cut], layer.pads[cut]):
+        rows = (slice(None),) * (1 + cut) + (slice(start, stop),)
+        out[rows] = backend.conv_forward(
+            part, filters, bias, stride=layer.stride, padding=(z, y, x), slope=layer.slope
+        )
+    return out
