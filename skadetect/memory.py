@@ -193,7 +193,10 @@ def _fits_gpu(pixels: Any, model: Model, gpu: GpuRoom) -> Any:
 
 
 def _floats_a_pixel(model: Model) -> float:
-    """Most numbers an input pixel that are alive together in a forward pass; see `Network.forward`."""
+    """Most numbers an input pixel that are alive together in a forward pass; see `Network.forward`.
+
+    Features that are made a slab at a time count as if they were whole: the arena keeps about as much.
+    """
     layers = list(model.network.spec.walk())
     features = float(model.network.spec.input_features)
     cells, before, most = 1.0, features, features

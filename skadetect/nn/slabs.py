@@ -12,7 +12,7 @@ from skadetect.nn.backends.cpu import arena
 from skadetect.nn.spec import LayerSpec
 
 #: Size of a slab's features.
-SLAB_BYTES = 48 << 20
+SLAB_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
