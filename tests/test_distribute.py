@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import numba
 import pytest
 
-from skadetect.distribute import map_tasks, threads_per_worker
+from skadetect.distribute import map_tasks, threads_per_worker, worker_number
 from skadetect.errors import ConfigError, InputError, SkadetectError
 
 
@@ -38,6 +40,30 @@ def die_once(item: int, folder: str) -> int:
 def test_every_item_once_with_its_own_result(workers: int, scheduler: str) -> None:
     found = dict(map_tasks(square, range(20), {"offset": 7}, workers=workers, scheduler=scheduler))
     assert found == {index: 7 + index * index for index in range(20)}
+
+
+def meet(item: int, barrier: threading.Barrier) -> int:
+    """A task that waits for another under way."""
+    barrier.wait(timeout=30)
+    return item
+
+
+def test_tasks_overlap_in_one_process_and_keep_their_order() -> None:
+    found = list(map_tasks(meet, range(6), threading.Barrier(2), overlap=2))
+    assert found == [(index, index) for index in range(6)]
+    with pytest.raises(InputError, match="item 3 is bad"):
+        list(map_tasks(fail_on_three, range(50), None, overlap=3))
+
+
+def number(item: int, _: None) -> int:
+    """The number of the process that works on an item."""
+    time.sleep(0.05)
+    return worker_number()
+
+
+def test_workers_have_numbers() -> None:
+    assert worker_number() == 0
+    assert {result for _, result in map_tasks(number, range(12), None, workers=2)} <= {0, 1}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
