@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from skadetect.cli.compiling import show_compiling
+
 EPILOG = """
 \b
 Examples:
@@ -47,4 +49,7 @@ def train(ctx: click.Context, config: Path, restart: bool, quiet: bool) -> None:
     """
     from skadetect.train.loop import train as train_model
 
-    train_model(config, resume=not restart, progress=not (quiet or ctx.obj["quiet"]))
+    quiet = quiet or ctx.obj["quiet"]
+    if not quiet:
+        show_compiling(ctx)
+    train_model(config, resume=not restart, progress=not quiet)
