@@ -28,6 +28,7 @@ from skadetect.train.optimizers import clip_gradients, optimizer_step
 from skadetect.train.options import TrainOptions, read_options
 from skadetect.train.record import Record, plot_curves
 from skadetect.train.sampling import PatchSampler
+from skadetect.train.scaling import LossScale
 from skadetect.train.schedule import learning_rate
 from skadetect.train.state import TrainState, averaged, from_checkpoint, new_state, to_checkpoint
 from skadetect.train.targets import batch_targets, patch_targets
@@ -96,6 +97,8 @@ def train(
     options, base = (config, Path()) if isinstance(config, TrainOptions) else read_options(config)
     training = _prepare(options, base)
     state = _restore(training) if resume and _checkpoint(training).exists() else new_state(options, base)
+    if getattr(training.backend, "overflows", False) and not state.scale.moving:
+        state.scale = LossScale.start(moving=True)
     _run(training, state, progress=progress)
     model = _model(training, state)
     if not (training.out / "best.safetensors").exists():
@@ -126,7 +129,7 @@ def train_step(
     LossTerms
         Losses of the batch.
     dict of str to float
-        "rate" and "gradient" (the norm before clipping).
+        "rate" and "gradient" (the norm before clipping; infinite where a step is left out, see `LossScale`).
     """
     stride, head, network = options.head.stride, options.head, state.network
     features = np.stack([options.normalization.apply(patch.snr, patch.beam) for patch in patches])
@@ -136,17 +139,19 @@ def train_step(
     outputs, tape = network.forward_train(features, backend, seed=state.step)
     startup = state.step < options.loss.association.startup_steps
     terms, gradient = yolo_loss(outputs, targets, head, options.loss, startup=startup, seed=state.step)
-    gradients = network.backward(tape, gradient, backend)
-    norm = clip_gradients(gradients, options.optimizer.clip)
-    if not np.isfinite(terms.total) or not np.isfinite(norm):
+    gradients = network.backward(tape, gradient * np.float32(state.scale.factor), backend)
+    whole = state.scale.undo(gradients)
+    norm = clip_gradients(gradients, options.optimizer.clip) if whole else np.inf
+    if whole and not np.isfinite(terms.total + norm):
         raise ModelError(
             f"loss {terms.total} and gradient norm {norm} at step {state.step}: expected finite numbers; "
             "try a lower optimizer.learning_rate"
         )
     peak = options.optimizer.learning_rate
     rate = learning_rate(state.step, steps=options.steps, peak=peak, options=options.schedule)
-    optimizer_step(network.parameters, gradients, state.optimizer, rate=rate, options=options.optimizer)
-    if options.optimizer.average > 0.0:
+    if whole:
+        optimizer_step(network.parameters, gradients, state.optimizer, rate=rate, options=options.optimizer)
+    if whole and options.optimizer.average > 0.0:
         state.average.update({**network.parameters, **network.state})
     state.step += 1
     state.targets_seen += len(targets.weight)
@@ -177,7 +182,7 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
         [*training_fields, *banks], np.append(weights, bank_weights), options.sampling, seed=options.seed
     )
     records = Record(out / "losses.csv"), Record(out / "validation.csv")
-    return Training(options, out, get_backend(options.backend), sampler, held, *records)
+    return Training(options, out, get_backend(options.backend, options.precision), sampler, held, *records)
 
 
 def _run(training: Training, state: TrainState, *, progress: bool) -> None:

@@ -62,7 +62,10 @@ class TrainOptions:
     parameters : str
         The quantities to regress: "continuum", "hi" or "none".
     backend : str
-        "cpu" or "reference".
+        "cpu", "cuda" (a GPU), "cuda:1" (that GPU), "auto" (a GPU if there is one) or "reference".
+    precision : str
+        Of products on a GPU: "fp16" (with loss scaling), "bf16", "tf32" or "fp32". Weights, moments and sums
+        are in float32 always.
     normalization, loss, optimizer, schedule, sampling, selection, validation
         Options of each part.
     """
@@ -82,6 +85,7 @@ class TrainOptions:
     fold: bool = False
     parameters: str = "continuum"
     backend: str = "cpu"
+    precision: str = "fp16"
     normalization: Normalization = field(default_factory=Normalization)
     loss: LossOptions = field(default_factory=LossOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)

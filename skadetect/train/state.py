@@ -14,6 +14,7 @@ from skadetect.nn.spec import NetworkSpec
 from skadetect.train.checkpoint import Checkpoint
 from skadetect.train.optimizers import OptimizerState, WeightAverage
 from skadetect.train.options import TrainOptions
+from skadetect.train.scaling import LossScale
 from skadetect.train.validate import Metrics
 
 
@@ -33,6 +34,8 @@ class TrainState:
         Highest `Metrics.merit` so far.
     metrics : Metrics or None
         Of the last validation.
+    scale : LossScale
+        Of gradients in 16 bits.
     """
 
     network: Network
@@ -42,6 +45,7 @@ class TrainState:
     targets_seen: int = 0
     best: float = -np.inf
     metrics: Metrics | None = None
+    scale: LossScale = field(default_factory=LossScale)
 
 
 def new_state(options: TrainOptions, base: Path = Path()) -> TrainState:
@@ -94,6 +98,7 @@ def to_checkpoint(state: TrainState) -> Checkpoint:
         "best": None if np.isinf(state.best) else state.best,
         "metrics": None if state.metrics is None else asdict(state.metrics),
         "network": state.network.spec.to_dict(),
+        "scale": asdict(state.scale),
     }
     return Checkpoint(state.step, arrays, numbers)
 
@@ -117,4 +122,5 @@ def from_checkpoint(saved: Checkpoint, options: TrainOptions) -> TrainState:
         targets_seen=numbers["targets_seen"],
         best=-np.inf if numbers["best"] is None else numbers["best"],
         metrics=None if numbers["metrics"] is None else Metrics(**numbers["metrics"]),
+        scale=LossScale(**numbers.get("scale", {})),
     )

@@ -89,6 +89,11 @@ class CudaBackend:
         return self.context.free_bytes()
 
     @property
+    def overflows(self) -> bool:
+        """Whether what is stored is easily too large or too small: gradients want loss scaling."""
+        return self.context.kind == "fp16"
+
+    @property
     def bytes_a_number(self) -> int:
         """Of what is stored between layers."""
         return element_bytes(self.context.kind)
