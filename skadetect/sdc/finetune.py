@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skadetect.config import options_from_mapping
+from skadetect.config import options_from_mapping, options_to_mapping
 from skadetect.errors import ConfigError
 from skadetect.ledger import file_identity
 from skadetect.nn.model import Model
+from skadetect.sdc.bootstrap import revise_labels
 from skadetect.sdc.steps import Steps
 from skadetect.train.fields import FieldGroup
 from skadetect.train.loop import train
@@ -37,6 +38,8 @@ class FinetuneOptions:
         Steps between validations; 0 validates at the end.
     seed : int
         Of the training.
+    bootstrap : int
+        How often the labels are revised by what a training found, for another training; images only.
     extra_fields : tuple of str
         More folders of training fields (glob patterns), such as simulated ones, drawn as often as the area.
     settings : dict
@@ -50,12 +53,13 @@ class FinetuneOptions:
     batch: int = 0
     validate_every: int = 500
     seed: int = 0
+    bootstrap: int = 0
     extra_fields: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not self.learning_rate > 0 or min(self.patch, self.batch) < 0:
-            raise ConfigError(f"{self}: expected steps >= 1, learning_rate > 0, patch and batch >= 0")
+        if self.steps < 1 or not self.learning_rate > 0 or min(self.patch, self.batch, self.bootstrap) < 0:
+            raise ConfigError(f"{self}: expected steps >= 1, learning_rate > 0, others >= 0")
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,29 @@ def finetune(task: FinetuneTask, options: FinetuneOptions, *, progress: bool = F
     target, steps = task.out / "model.safetensors", Steps(task.out)
     if steps.done("train", key, needs=(target,)) is not None:
         return str(target)
+    counts: list[dict[str, int]] = []
+    for number in range(options.bootstrap + 1):
+        here = replace(task, out=task.out / f"round-{number}" if number < options.bootstrap else task.out)
+        labels = task.out / f"labels-{number}.npy" if number else None
+        made = _train_once(here, options, model, labels, progress=progress)
+        if number < options.bootstrap:
+            revised = task.out / f"labels-{number + 1}.npy"
+            counts.append(revise_labels(made, task.parts["train"], revised, frequency=task.frequency or 560))
+    made.save(target)
+    steps.record("train", key, {"digest": made.digest, "labels": counts})
+    return str(target)
+
+
+def _train_once(
+    task: FinetuneTask, options: FinetuneOptions, model: Model, labels: Path | None, *, progress: bool
+) -> Model:
+    """One training, going on from its checkpoint if it is of the same settings."""
+    settings, steps = _options(model, task, options, labels), Steps(task.out)
+    key = [model.digest, options_to_mapping(settings)]
     resume = steps.done("training", key) is not None
     steps.record("training", key, {})
-    result = train(_options(model, task, options), resume=resume, progress=progress)
-    made = _dressed(Model.load(result.best), model, task).save(target)
-    steps.record("train", key, {"digest": Model.load(made).digest})
-    return str(target)
+    result = train(settings, resume=resume, progress=progress)
+    return _dressed(Model.load(result.best), model, task)
 
 
 def _dressed(best: Model, start: Model, task: FinetuneTask) -> Model:
@@ -124,7 +145,7 @@ def _dressed(best: Model, start: Model, task: FinetuneTask) -> Model:
     )
 
 
-def _options(model: Model, task: FinetuneTask, options: FinetuneOptions) -> TrainOptions:
+def _options(model: Model, task: FinetuneTask, options: FinetuneOptions, labels: Path | None) -> TrainOptions:
     """Settings of the model's own training with what is different here."""
     stages = model.metadata.get("training") or [model.metadata]
     before = stages[-1].get("options")
@@ -143,11 +164,12 @@ def _options(model: Model, task: FinetuneTask, options: FinetuneOptions) -> Trai
     dropped = ("fields", "banks", "validation", "stop")
     table = laid_over({key: value for key, value in before.items() if key not in dropped}, changes)
     table = laid_over(table, options.settings or {})
-    folders = [(str(task.parts["train"]),), *([options.extra_fields] if options.extra_fields else [])]
+    groups = [FieldGroup((str(task.parts["train"]),), labels="" if labels is None else str(labels))]
+    if options.extra_fields:
+        groups.append(FieldGroup(options.extra_fields))
     held = ValidationOptions(
         groups=(FieldGroup((str(task.parts["validate"]),)),) if task.frequency else (),
         every=options.validate_every,
         frequency=task.frequency or 560,
     )
-    groups = tuple(FieldGroup(names) for names in folders)
-    return options_from_mapping(TrainOptions, {**table, "fields": groups, "validation": held})
+    return options_from_mapping(TrainOptions, {**table, "fields": tuple(groups), "validation": held})

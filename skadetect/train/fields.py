@@ -12,7 +12,7 @@ import numpy as np
 
 from skadetect.background import Background, estimate_background
 from skadetect.beams import PixelBeam
-from skadetect.errors import ConfigError
+from skadetect.errors import ConfigError, InputError
 from skadetect.image import Image, open_image
 from skadetect.normalize import Normalization
 from skadetect.resample import match_sampling
@@ -21,14 +21,18 @@ from skadetect.train.truth import attenuate, place, primary_beam_at, read_truth
 
 Path_ = str | os.PathLike[str]
 
+#: Expected peak, in units of the noise, that a faint source is given which was found all the same.
+FOUND_SNR = 3.0
+
 
 @dataclass(frozen=True)
 class FieldFiles:
-    """Where one field's files are; `primary_beam` is None for an image without one."""
+    """Where one field's files are; `primary_beam` is None for an image without one, `labels` without any."""
 
     image: Path
     truth: Path
     primary_beam: Path | None = None
+    labels: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class FieldGroup:
         Names of the files in each folder; a primary beam that is not there is taken as 1.
     weight : float
         Share of the patches that come from this group, relative to the other groups.
+    labels : str
+        File that overrules which sources are targets; see `relabelled`. Only for a group of one folder.
     """
 
     folders: tuple[str, ...]
@@ -50,6 +56,7 @@ class FieldGroup:
     truth: str = "truth.txt"
     primary_beam: str = "primary_beam.fits"
     weight: float = 1.0
+    labels: str = ""
 
     def files(self, base: Path) -> list[FieldFiles]:
         """The fields of the group in a fixed order.
@@ -65,12 +72,15 @@ class FieldGroup:
         ]
         if not found:
             raise ConfigError(f"no folder of {list(self.folders)} holds '{self.image}' and '{self.truth}'")
-        return [self._in(folder) for folder in found]
+        if self.labels and len(found) != 1:
+            raise ConfigError(f"labels '{self.labels}' belong to one folder, {len(found)} are given")
+        return [self._in(folder, base / self.labels if self.labels else None) for folder in found]
 
-    def _in(self, folder: Path) -> FieldFiles:
+    def _in(self, folder: Path, labels: Path | None) -> FieldFiles:
         """The files of one folder."""
         beam = folder / self.primary_beam
-        return FieldFiles(folder / self.image, folder / self.truth, beam if beam.is_file() else None)
+        primary_beam = beam if beam.is_file() else None
+        return FieldFiles(folder / self.image, folder / self.truth, primary_beam, labels)
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,7 @@ def load_field(
     primary_beam: Path_ | None = None,
     normalization: Normalization | None = None,
     min_snr: float = 1.0,
+    labels: Path_ | None = None,
 ) -> Field:
     """Read a field into memory.
 
@@ -146,6 +157,8 @@ def load_field(
         Gives the range of beam sizes and the signal to noise.
     min_snr : float
         Sources that are expected to peak lower are left out.
+    labels : path, optional
+        Array of the truth's rows that overrules this; see `relabelled`.
 
     Raises
     ------
@@ -158,7 +171,35 @@ def load_field(
     gain = 1.0 if primary_beam is None else primary_beam_at(primary_beam, table.ra, table.dec)
     rms, beam = seen.rms_at(sources.position), seen.image.pixel_beam
     sources = attenuate(sources, table, gain=np.asarray(gain), rms=rms, beam=beam)
+    if labels is not None:
+        sources = relabelled(sources, labels)
     return Field(str(image), seen.snr, beam, sources.take(_usable(sources, seen.snr, min_snr)))
+
+
+def relabelled(sources: Sources, labels: Path_) -> Sources:
+    """Sources with expected peaks that make targets of some and none of others.
+
+    Parameters
+    ----------
+    sources : Sources
+        Of all rows of a truth.
+    labels : path
+        NumPy array (n,) of int: 1 for a source that can be found though it is faint, -1 for one that cannot
+        though it is bright, 0 for all others.
+
+    Raises
+    ------
+    InputError
+        The file is no such array.
+    """
+    try:
+        label = np.load(labels)
+    except (OSError, ValueError) as error:
+        raise InputError(f"labels '{labels}' cannot be read: {error}") from error
+    if label.shape != sources.peak_snr.shape:
+        raise InputError(f"labels '{labels}' are of {len(label)} sources, the truth has {len(sources)}")
+    peak = np.where(label > 0, np.maximum(sources.peak_snr, FOUND_SNR), sources.peak_snr)
+    return sources.with_(peak_snr=np.where(label < 0, 0.0, peak))
 
 
 def load_fields(
@@ -203,6 +244,7 @@ def _loader(
             primary_beam=files.primary_beam,
             normalization=normalization,
             min_snr=min_snr,
+            labels=files.labels,
         )
         return [one]
 
