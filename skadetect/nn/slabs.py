@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,10 +45,12 @@ class Slabs:
         """The input in one piece."""
         return self.make(0, self.shape[self.axis])
 
-    def windows(self, extent: int, stride: int, padding: int) -> Iterator[tuple[int, int, Array]]:
-        """First and last output row of some windows of a filter at a time, and the input that they see.
+    def windows(
+        self, extent: int, stride: int, padding: int
+    ) -> Iterator[tuple[slice, tuple[int, int], Array]]:
+        """Output rows of some windows of a filter at a time, and the input that they see.
 
-        Zeros stand where they reach over the ends of the axis.
+        Between them the rows by which they reach over the ends of the axis.
         """
         size = self.shape[self.axis]
         rows = (size + 2 * padding - extent) // stride + 1
@@ -57,10 +60,7 @@ class Slabs:
             stop = min(start + count, rows)
             low, high = start * stride - padding, (stop - 1) * stride - padding + extent
             part = self.make(max(low, 0), min(high, size))
-            before, after = max(-low, 0), max(high - size, 0)
-            if before or after:
-                part = np.pad(part, [(before, after) if a == self.axis else (0, 0) for a in range(self.ndim)])
-            yield start, stop, part
+            yield slice(start, stop), (max(-low, 0), max(high - size, 0)), part
 
 
 def in_host_memory(backend: Backend) -> bool:
@@ -69,7 +69,7 @@ def in_host_memory(backend: Backend) -> bool:
     return backend.to_device(probe) is probe
 
 
-def convolve_slabs(layer: LayerSpec, source: Slabs, filters: Array, bias: Array, backend: Backend) -> Array:
+def convolve_slabs(layer: LayerSpec, source: Slabs, filters: Array, bias: Array, backend: Any) -> Array:
     """A convolution of an input that is made a slab at a time.
 
     Parameters
@@ -89,13 +89,22 @@ def convolve_slabs(layer: LayerSpec, source: Slabs, filters: Array, bias: Array,
         Equal to the convolution of the whole input to rounding.
     """
     cut = source.axis - 1
-    z, y, x = (0 if axis == cut else pad for axis, pad in enumerate(layer.pads))
     axes = zip(source.shape[1:4], layer.pads, layer.extent, layer.stride, strict=True)
     sizes = [(size + 2 * pad - extent) // stride + 1 for size, pad, extent, stride in axes]
     out = arena.empty((1, *sizes, filters.shape[-1]))
-    for start, stop, part in source.windows(layer.extent[cut], layer.stride[cut], layer.pads[cut]):
-        rows = (slice(None),) * (1 + cut) + (slice(start, stop),)
-        out[rows] = backend.conv_forward(
-            part, filters, bias, stride=layer.stride, padding=(z, y, x), slope=layer.slope
-        )
+    in_place = hasattr(backend, "conv_into") and layer.slope <= 1
+    for rows, beyond, part in source.windows(layer.extent[cut], layer.stride[cut], layer.pads[cut]):
+        reach = [(pad, pad) for pad in layer.pads]
+        reach[cut] = beyond
+        goal = out[(slice(None),) * (1 + cut) + (rows,)]
+        if in_place:
+            before = tuple(low for low, _ in reach)
+            backend.conv_into(
+                part, filters, bias, goal, stride=layer.stride, before=before, slope=layer.slope
+            )
+        else:
+            part = np.pad(part, [(0, 0), *reach, (0, 0)])
+            goal[...] = backend.conv_forward(
+                part, filters, bias, stride=layer.stride, padding=(0, 0, 0), slope=layer.slope
+            )
     return out

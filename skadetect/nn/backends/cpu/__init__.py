@@ -8,6 +8,7 @@ from skadetect.nn.backends.cpu.activations import (
 )
 from skadetect.nn.backends.cpu.conv import conv_backward, conv_forward
 from skadetect.nn.backends.cpu.dense import dense_backward, dense_forward
+from skadetect.nn.backends.cpu.direct import conv_into
 from skadetect.nn.backends.cpu.dropout import dropout_backward, dropout_forward
 from skadetect.nn.backends.cpu.norm import (
     add,
@@ -32,6 +33,7 @@ __all__ = [
     "batch_norm_forward",
     "conv_backward",
     "conv_forward",
+    "conv_into",
     "dense_backward",
     "dense_forward",
     "dropout_backward",

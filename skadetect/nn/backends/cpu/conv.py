@@ -10,7 +10,7 @@ import numpy as np
 
 from skadetect.nn.backends.base import Array, Axes
 from skadetect.nn.backends.cpu import arena
-from skadetect.nn.backends.cpu.direct import conv_direct, fill
+from skadetect.nn.backends.cpu.direct import conv_direct, conv_into
 from skadetect.nn.backends.cpu.gradient import filter_gradient
 from skadetect.nn.backends.cpu.plan import choose, choose_gradient
 from skadetect.nn.backends.cpu.winograd import conv_winograd
@@ -140,4 +140,4 @@ def _phase(
     if 0 in some.shape:
         goal[...] = 0.0
     else:
-        fill(grad, some, goal, None, stride=(1, 1, 1), before=(before[0], before[1], before[2]))
+        conv_into(grad, some, None, goal, stride=(1, 1, 1), before=(before[0], before[1], before[2]))

@@ -80,15 +80,15 @@ def conv_direct(
     """See `skadetect.nn.backends.base.Backend.conv_forward`, of one group."""
     sizes = [(x.shape[1 + a] + 2 * padding[a] - filters.shape[a]) // stride[a] + 1 for a in range(3)]
     y = arena.empty((x.shape[0], *sizes, filters.shape[4]))
-    fill(x, filters, y, bias, stride=stride, before=padding, slope=slope, residual=residual)
+    conv_into(x, filters, bias, y, stride=stride, before=padding, slope=slope, residual=residual)
     return y
 
 
-def fill(
+def conv_into(
     x: Array,
     filters: Array,
-    y: Array,
     bias: Array | None,
+    y: Array,
     *,
     stride: Axes,
     before: Axes,
@@ -98,7 +98,7 @@ def fill(
     """Convolve into `y` (batch, z, y, x, outputs), which may be a view with steps along the first four axes.
 
     Output pixel p sees the input from p * stride - before on; what lies outside is zero. A residual has the
-    layout of `y`.
+    layout of `y`, and the slope is at most one.
     """
     x = np.ascontiguousarray(x)
     panels = _CACHE.get(filters, "direct", _panels)

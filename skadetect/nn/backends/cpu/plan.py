@@ -76,7 +76,8 @@ def _winograd(filters: tuple[int, ...], pixels: int) -> float:
     size = POINTS * depth * inputs * _columns(outputs)
     products = 2.0 * size * pixels / 16 / RATE
     streamed = max(0.0, 4.0 * size - KEPT) / STREAM
-    return products + streamed + TRANSFORM * pixels * (depth * inputs + outputs)
+    values = HALF * (depth * -(-inputs // HALF) + -(-outputs // HALF))
+    return products + streamed + TRANSFORM * pixels * values
 
 
 def _columns(outputs: int) -> float:
