@@ -1,7 +1,9 @@
 """Noise in the place of a cube's blank voxels, so that a network sees no edge where they begin.
 
-Noise correlated by the beam that ends at once looks like a source. The noise here is a fixed function of a
-voxel's place in the cube, so that all tiles that see a voxel see the same.
+Noise correlated by the beam that ends at once looks like a source, and so does a step from one field of it to
+another. The noise here goes on from the nearest voxel that is not blank as the beam would have it, and is
+else a fixed function of a voxel's place in the cube, so that all tiles that see a voxel see the same; but for
+the last pixels of a window, from which a voxel that is not blank may be out of sight.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from skadetect.pixels import Corner
 
 # Standard deviation of the sum of four uniform numbers from 0 to 65535.
 _SPREAD = math.sqrt(4.0 / 12.0) * 65536.0
+# Distance, in standard deviations of the beam, up to which a voxel says something of another.
+_REACH = 3.0
 
 
 def fill_blanks(
@@ -44,11 +48,24 @@ def fill_blanks(
     weights = np.exp(-0.5 * (place / sigma) ** 2)
     weights /= np.sqrt((weights**2).sum() * _SPREAD)  # the two axes share the draws' spread
     inside = tuple(min(n, end - start) for n, start, end in zip(s.shape, low, high, strict=True))
-    _fill(s, pixels, weights.astype(np.float32), low, inside)
+    _fill(s, pixels, weights.astype(np.float32), _neighbours(sigma), low, inside)
+
+
+def _neighbours(sigma: float) -> NDArray[np.float64]:
+    """Steps (dy, dx) to the pixels around, the nearest first, and the correlation of the noise there.
+
+    Noise smoothed by a Gaussian is correlated by exp(-r^2 / (4 sigma^2)).
+    """
+    reach = math.ceil(_REACH * sigma)
+    steps = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1).T - reach
+    square = (steps**2).sum(axis=1)
+    order = np.argsort(square, kind="stable")
+    order = order[(square[order] > 0) & (square[order] <= reach**2)]
+    return np.column_stack([steps[order], np.exp(-square[order] / (4.0 * sigma**2))])
 
 
 @numba.njit(**PARALLEL)
-def _fill(s: Any, pixels: Any, weights: Any, low: Any, inside: Any) -> None:
+def _fill(s: Any, pixels: Any, weights: Any, neighbours: Any, low: Any, inside: Any) -> None:
     for z in numba.prange(inside[0]):
         first, last = _blank_rows(pixels[z], inside[1], inside[2])
         if last < first:
@@ -68,7 +85,20 @@ def _fill(s: Any, pixels: Any, weights: Any, low: Any, inside: Any) -> None:
                     line[x] += weights[k] * along[i + k, x]
             for x in range(columns):
                 if np.isnan(pixels[z, first + i, x]):
-                    s[z, first + i, x] = line[x]
+                    s[z, first + i, x] = _continued(
+                        line[x], s[z], pixels[z], first + i, x, neighbours, inside
+                    )
+
+
+@numba.njit(**JIT)
+def _continued(noise: Any, s: Any, pixels: Any, y: int, x: int, neighbours: Any, inside: Any) -> Any:
+    """Noise drawn towards the nearest pixel that is not blank, as strongly as the beam correlates the two."""
+    for n in range(neighbours.shape[0]):
+        row, column = y + int(neighbours[n, 0]), x + int(neighbours[n, 1])
+        if 0 <= row < inside[1] and 0 <= column < inside[2] and not np.isnan(pixels[row, column]):
+            share = neighbours[n, 2]
+            return np.float32(share * s[row, column] + math.sqrt(1.0 - share * share) * noise)
+    return noise
 
 
 @numba.njit(**JIT)

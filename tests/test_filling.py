@@ -40,7 +40,19 @@ def test_a_voxel_is_the_same_in_every_window_and_known_ones_are_left_alone() -> 
     np.testing.assert_array_equal(whole[known], pixels[known])
     assert (whole[~known] != 0).all()
     part = _filled(np.ascontiguousarray(pixels[5:20, 13:40, 30:]), (5, 13, 30), beam)
-    np.testing.assert_allclose(part, whole[5:20, 13:40, 30:], atol=1e-5)
+    # within three standard deviations of the beam from the window's edge the nearest known voxel is not seen
+    np.testing.assert_allclose(part[:, 4:, 4:], whole[5:20, 17:40, 34:], atol=1e-5)
+
+
+@pytest.mark.parametrize("fwhm", [2.5, 4.0])
+def test_no_step_where_blanks_begin(fwhm: float) -> None:
+    beam = PixelBeam(fwhm, fwhm, 0.0)
+    noise = _filled(np.full(SHAPE, np.nan, np.float32), (0, 0, 0), beam)
+    pixels = np.where(np.arange(SHAPE[2]) < 35, np.roll(noise, 7, axis=0), np.nan).astype(np.float32)
+    s = _filled(pixels, (0, 0, 0), beam)
+    steps = np.diff(s, axis=2).std(axis=(0, 1))
+    assert steps[34] == pytest.approx(np.median(steps), rel=0.15)
+    assert s[..., 35:].std() == pytest.approx(1.0, rel=0.05)
 
 
 def test_beyond_the_cube_nothing_is_put() -> None:
