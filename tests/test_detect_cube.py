@@ -55,7 +55,7 @@ def test_levels_are_for_models_that_are_made_for_them(cube: Path, model: Model) 
 def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, model: Model) -> None:
     everything = Detector(model, threshold=0.3).detect(cube)
     assert np.isnan(everything.table["prob"]).all()
-    odds = Reliability(0.05, -1.0, {"score": 1.0, "snr": 0.5, "peak": 0.3, "w20": -0.1})
+    odds = Reliability(0.05, -1.0, {"score": 1.0, "snr": 0.5, "loud": 0.2, "peak": 0.3, "w20": -0.1})
     calibrated = replace(model, metadata={"reliability": odds.to_dict()})
     all_rows = Detector(calibrated, threshold=0.06).detect(cube)
     ranked = np.sort(all_rows.table["prob"])

@@ -1,8 +1,8 @@
 """Ship the model `hi`: probability, threshold, calibrated errors, provenance and model card.
 
-How probable a row is to be real is fitted on the validation cubes at SDC2's setting, and the threshold is
-that of their best official score; a cube with more galaxies than nature counts as if it had fewer. Errors are
-calibrated on all validation cubes of make_cubes.py. Leaves a picture of the pulls beside the trained model.
+How probable a row is to be real is fitted on the validation cubes of make_cubes.py, and the threshold is that
+of the best official score of those at SDC2's setting; a cube with more galaxies than nature counts as if it
+had fewer. Errors are calibrated on all of them. Leaves a picture of the pulls beside the trained model.
 """
 
 import argparse
@@ -54,12 +54,11 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     stages = training_stages(model, trained)
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
     found = {folder.name: detect(model, folder) for folder in folders(cubes)}
-    scored = {name: catalog for name, catalog in found.items() if name.startswith((NATURAL, DENSE))}
-    cases = matched(scored, cubes)
+    cases = matched(found, cubes)
     reliability = fit(cases)
     for catalog in found.values():
         catalog.table["prob"][:] = reliability.probability(columns(catalog))
-    threshold, validation = best_threshold(cases)
+    threshold, validation = best_threshold([c for c in cases if c.name.startswith((NATURAL, DENSE))])
     print(f"threshold {threshold:.3f}:", validation)
     pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
     calibration = fit_calibration(pairs)
@@ -139,18 +138,21 @@ def matched(found: dict[str, Catalog], cubes: Path) -> list[Case]:
             name,
             catalog,
             match_sdc2(catalog, truths[name]),
-            1.0 if name.startswith(NATURAL) else float(natural / len(truths[name].row)),
+            float(natural / len(truths[name].row)) if name.startswith(DENSE) else 1.0,
         )
         for name, catalog in found.items()
     ]
 
 
 def fit(cases: list[Case]) -> Reliability:
-    """How probable rows are at natural density: a cube of more galaxies has as many false rows as others."""
+    """How probable rows are at natural density: a cube of more galaxies has as many false rows as others.
+
+    Of rows that share a galaxy one is real, that of the highest score.
+    """
     real, weight = [], []
     for case in cases:
         rows = np.zeros(len(case.catalog), bool)
-        rows[case.match.row[case.match.accepted]] = True
+        rows[first_of_each(case)] = True
         real.append(rows)
         weight.append(np.where(rows, case.share, 1.0))
     parts = [columns(case.catalog) for case in cases]
@@ -160,6 +162,14 @@ def fit(cases: list[Case]) -> Reliability:
     )
     print("probability:", found)
     return found
+
+
+def first_of_each(case: Case) -> np.ndarray:
+    """Rows that match a galaxy, one for each."""
+    accepted = case.match.accepted
+    rows, truths = case.match.row[accepted], case.match.truth[accepted]
+    order = np.argsort(-np.asarray(case.catalog["score"])[rows], kind="stable")
+    return rows[order][np.unique(truths[order], return_index=True)[1]]
 
 
 def best_threshold(cases: list[Case]) -> tuple[float, dict[str, Any]]:

@@ -50,7 +50,7 @@ CUBE_COLUMNS: tuple[ColumnSpec, ...] = tuple(
         ("rms", PEAK_UNIT, "stat.stdev;phot.flux.density", "f8", "noise, on the pixels of factor"),
         ("snr", "", "stat.snr", "f4", "signal to noise of the whole line"),
         ("score", "", "stat.likelihood", "f4", "the network's confidence that this is a source, 0 to 1"),
-        ("prob", "", "stat.probability", "f4", "probability that it is real, at SDC2's density of galaxies"),
+        ("prob", "", "stat.probability", "f4", "probability that it is real, by simulated cubes"),
         ("prior", "", "meta.code", "i4", "which of the network's priors made the box, from 0"),
         ("flag", "", "meta.code.qual", "i4", flag_summary(CUBE_FLAGS)),
         ("factor", "", "instr.scale", "f4", "side of the pixels it was found on, in pixels of the file"),

@@ -18,8 +18,8 @@ from scipy.special import expit, logit
 Floats = NDArray[np.float64]
 
 #: What the logarithm of the odds is linear in, beside a constant: see `evidence`.
-TERMS = ("score", "snr", "peak", "w20")
-_FAINTEST, _WIDTH = 0.1, 100.0
+TERMS = ("score", "snr", "loud", "peak", "w20")
+_FAINTEST, _LOUD, _WIDTH = 0.1, 12.0, 100.0
 #: Strength of a normal prior on the slopes: enough to keep the fit of a few rows finite.
 _RIDGE = 1e-2
 
@@ -70,10 +70,11 @@ class Reliability:
 
 
 def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
-    """What a probability is a function of, shape (n, 4), in the order of `TERMS`.
+    """What a probability is a function of, shape (n, 5), in the order of `TERMS`.
 
-    The logit of the score; the logarithms of the signal to noise of the whole line, of that of the highest
-    voxel, at least 1, and of w20 / (100 km/s).
+    The logit of the score; the logarithm of the signal to noise of the whole line up to 12, and what it has
+    beyond: above, no noise is mistaken for a galaxy, but pieces of large galaxies are; the logarithms of the
+    signal to noise of the highest voxel, at least 1, and of w20 / (100 km/s).
 
     Parameters
     ----------
@@ -82,10 +83,12 @@ def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
     """
     known = {name: np.asarray(columns[name], np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
     peak = np.maximum(known["f_max"] / known["rms"], 1.0)
+    snr = np.log(np.maximum(known["snr"], _FAINTEST) / _LOUD)
     return np.stack(
         [
             logit(np.clip(known["score"], 1e-6, 1.0 - 1e-6)),
-            np.log(np.maximum(known["snr"], _FAINTEST)),
+            np.minimum(snr, 0.0),
+            np.maximum(snr, 0.0),
             np.log(peak),
             np.log(np.maximum(known["w20"], 1.0) / _WIDTH),
         ],

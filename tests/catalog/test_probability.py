@@ -7,14 +7,14 @@ import pytest
 
 from skadetect.catalog.probability import TERMS, Reliability, evidence, fit_reliability
 
-TRUE = Reliability(0.1, -6.0, dict(zip(TERMS, (0.8, 3.0, 0.5, -0.7), strict=True)))
+TRUE = Reliability(0.1, 1.0, dict(zip(TERMS, (0.8, 3.0, -0.5, 0.5, -0.7), strict=True)))
 
 
 def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     return {
         "score": rng.uniform(0.1, 0.999, n),
-        "snr": np.exp(rng.normal(1.9, 0.5, n)),
+        "snr": np.exp(rng.normal(2.1, 0.7, n)),
         "f_max": rng.uniform(2e-5, 3e-4, n),
         "rms": rng.uniform(2.5e-5, 3.5e-5, n),
         "w20": np.exp(rng.normal(5.3, 0.6, n)),
@@ -25,9 +25,9 @@ def test_the_fit_finds_the_function_that_made_the_rows():
     columns = rows(40000)
     real = np.random.default_rng(1).random(40000) < TRUE.probability(columns)
     fitted = fit_reliability(columns, real, weight=np.ones(40000), least_score=0.1)
-    assert fitted.constant == pytest.approx(TRUE.constant, abs=0.25)
+    assert fitted.constant == pytest.approx(TRUE.constant, abs=0.3)
     for name in TERMS:
-        assert fitted.slopes[name] == pytest.approx(TRUE.slopes[name], abs=0.12)
+        assert fitted.slopes[name] == pytest.approx(TRUE.slopes[name], abs=0.2)
 
 
 def test_as_many_rows_are_real_as_their_probabilities_say():
