@@ -78,7 +78,7 @@ def _cube_lines(rows: QTable) -> list[tuple[str, ...]]:
     unit = str(rows["f_sum"].unit).replace("Hz Jy", "Jy Hz")
     header = (
         "name", "ra [deg]", "dec [deg]", "freq [MHz]", "v_opt [km/s]", f"f_sum [{unit}]",
-        "w20 [km/s]", 'hi_size ["]', "incl [deg]", "kin_pa [deg]", "snr", "score", "flag",
+        "w20 [km/s]", 'hi_size ["]', "incl [deg]", "kin_pa [deg]", "snr", "score", "prob", "flag",
     )  # fmt: skip
     return [header, *(_cube_cells(row) for row in rows)]
 
@@ -97,6 +97,7 @@ def _cube_cells(row: Row) -> tuple[str, ...]:
         f"{_number(row, 'kin_pa'):.0f}",
         f"{_number(row, 'snr'):.1f}",
         f"{_number(row, 'score'):.3f}",
+        f"{_number(row, 'prob'):.3f}",
         " ".join(flag_names(int(_number(row, "flag")), CUBE_FLAGS)),
     )
 
