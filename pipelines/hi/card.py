@@ -20,15 +20,12 @@ INTRODUCTION = """\
 cubes of any telescope, and measures their line flux, HI diameter, line widths, position angle and
 inclination. `skadetect detect` uses it for cubes unless told otherwise."""
 LIMITS = """\
-- It is a first model: on held-out cubes its official SDC2 score is about half of that of a smooth-and-clip
-  finder that was tuned on their truth, at a higher purity. Wide lines and large bright galaxies score too
-  low; for nearby galaxies a threshold of 0.5 to 0.6 serves better.
 - It learned from simulations only: discs that are lopsided, patchy, warped, holed, have arms, tails and
   companions, in noise with continuum residuals, absorption and RFI ripples. Strongly interacting groups,
   Galactic HI, high-velocity clouds and outflows are not among them.
 - A galaxy and its companion within a diameter and similar velocity are one row.
-- `score` is the network's objectness, tuned to a threshold on SDC2-like cubes of natural density; it is no
-  calibrated probability.
+- `score` is the network's objectness, `prob` the probability by which the threshold chooses. It was fitted on
+  the validation cubes: for cubes with many more galaxies than those a lower threshold serves better.
 - Galaxies below {min_snr} times the noise (matched filter) were no targets.
 - Galaxies wider than about 16 pixels are sought on averaged pixels, each level half as fine as the last.
 - Inclination and position angle of galaxies smaller than the beam lean on what is usual; see their errors.
@@ -96,8 +93,14 @@ def validation(model: Model) -> str:
         ("mean attribute score", f"{values['mean_attribute']:.3f}"),
     ]
     names = ", ".join(f"`{name}`" for name in values["cubes"])
-    return f"On the validation cubes {names} of make_cubes.py, together.\n\n" + table(
-        ("metric", "value"), rows
+    slopes = ", ".join(
+        f"{name} {value:.2f}" for name, value in model.metadata["reliability"]["slopes"].items()
+    )
+    return (
+        f"On the validation cubes {names} of make_cubes.py, at natural density.\n\n"
+        + table(("metric", "value"), rows)
+        + "\n\nThe logarithm of the odds that a row is real rises by these numbers with each term "
+        f"(`skadetect.catalog.probability`):\n{slopes}."
     )
 
 
