@@ -114,28 +114,38 @@ class Network:
             If the input has another number of features than the network.
         """
         self._check(x)
+        replay = getattr(backend, "replay", None)
+        frozen = not any(array.flags.writeable for array in self.parameters.values())
+        with one_blas_thread():
+            x, first = self._begun(x, backend)
+            begun = [x]
+            del x  # no hold of it is kept here: it can be freed on the way
+            if replay is None or not frozen or dropout_seed is not None:
+                return self._walk(begun.pop(), first, backend, dropout_seed)
+            return replay(self, lambda again: self._walk(again, first, backend, None), begun.pop())
+
+    def _walk(self, x: Any, first: int, backend: Backend, dropout_seed: int | None) -> Any:
+        """All layers from `first` on, of the input of that layer."""
         kept: dict[str, Array] = {}
         wanted = {layer.source for layer in self.spec.layers}
         layers = self.spec.layers
-        with one_blas_thread():
-            x, first = self._begun(x, backend)
-            if first and layers[0].name in wanted:
-                kept[layers[0].name] = x
-            for index, layer in enumerate(layers[first:], start=first):
-                following = layers[index + 1] if index + 1 < len(layers) else None
-                if layer.kind == "add":
-                    # A convolution just before has already added it in its epilogue.
-                    x = x if _fuses(layers[index - 1], layer, wanted) else backend.add(x, kept[layer.source])
-                    if all(later.source != layer.source for later in layers[index + 1 :]):
-                        del kept[layer.source]
-                elif layer.kind == "dropout" and dropout_seed is not None:
-                    x = backend.dropout_forward(x, layer.rate, seed=_layer_seed(dropout_seed, index))
-                else:
-                    fuse = following is not None and _fuses(layer, following, wanted)
-                    residual = kept[following.source] if following is not None and fuse else None
-                    x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
-                if layer.name in wanted:
-                    kept[layer.name] = x
+        if first and layers[0].name in wanted:
+            kept[layers[0].name] = x
+        for index, layer in enumerate(layers[first:], start=first):
+            following = layers[index + 1] if index + 1 < len(layers) else None
+            if layer.kind == "add":
+                # A convolution just before has already added it in its epilogue.
+                x = x if _fuses(layers[index - 1], layer, wanted) else backend.add(x, kept[layer.source])
+                if all(later.source != layer.source for later in layers[index + 1 :]):
+                    del kept[layer.source]
+            elif layer.kind == "dropout" and dropout_seed is not None:
+                x = backend.dropout_forward(x, layer.rate, seed=_layer_seed(dropout_seed, index))
+            else:
+                fuse = following is not None and _fuses(layer, following, wanted)
+                residual = kept[following.source] if following is not None and fuse else None
+                x = infer_layer(layer, x, self.parameters, self.state, backend, residual)
+            if layer.name in wanted:
+                kept[layer.name] = x
         return x
 
     @single_blas_thread

@@ -18,6 +18,7 @@ from skadetect.nn.backends.base import Axes
 from skadetect.nn.backends.cuda import column_ops, conv_ops, kernels
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
+from skadetect.nn.backends.cuda.replay import replayed
 from skadetect.nn.backends.cuda.tensor import Tensor, integers
 from skadetect.nn.backends.cuda.tiles import element_bytes
 
@@ -83,6 +84,10 @@ class CudaBackend:
                 logger.info("compiling %d GPU kernels, which are kept for the next run", len(recipes))
         logger.info("%d GPU kernels ready in %.1f s", len(recipes), time.perf_counter() - started)
         return len(recipes)
+
+    def replay(self, owner: Any, run: Callable[[Any], Any], x: Tensor) -> Tensor:
+        """run(x), by a recording where x is small and comes in one shape again and again."""
+        return replayed(self.context, owner, run, x)
 
     def free_bytes(self) -> int:
         """Memory of the device that nothing holds."""

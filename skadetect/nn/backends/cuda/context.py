@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,10 @@ class Context:
             mine.rehearsal.append(recipe)
             return
         given = [value.data if isinstance(value, Tensor) else value for value in arguments]
-        kernels.launch(recipe, grid, given, mine.stream)
+        if mine.recording is not None:
+            mine.recording.append((recipe, grid, given))
+        if mine.recording is None or not SIMULATED:  # a stream that records does not run what it takes
+            kernels.launch(recipe, grid, given, mine.stream)
 
     def walk(self, recipe: Recipe, arguments: Sequence[Any], count: int) -> None:
         """Launch a kernel that walks over `count` numbers."""
@@ -157,6 +161,33 @@ class Context:
                 self._kept[name] = made
                 weakref.finalize(owner, self._kept.pop, name, None)
             return self._kept[name]
+
+    @contextmanager
+    def memory(self, pool: Pool) -> Iterator[None]:
+        """Let this thread take its memory from another pool."""
+        mine = self._mine()
+        before, mine.pool = mine.pool, pool
+        try:
+            yield
+        finally:
+            mine.pool = before
+
+    def record(self, launches: list[Any] | None) -> None:
+        """Note the launches of this thread in a list; None ends that."""
+        self._mine().recording = launches
+
+    @property
+    def recordings(self) -> dict[Any, Any]:
+        """What `replay` keeps of this thread."""
+        mine = self._mine()
+        mine.recordings = {} if mine.recordings is None else mine.recordings
+        recordings: dict[Any, Any] = mine.recordings
+        return recordings
+
+    @property
+    def rehearsing(self) -> bool:
+        """Whether this thread only asks which kernels it would launch."""
+        return self._mine().rehearsal is not None
 
     def rehearse(self, run: Callable[[Tensor], Any], shape: Sequence[int]) -> list[Recipe]:
         """The kernels that `run` would launch on an input of a shape; nothing is computed or allocated."""

@@ -195,3 +195,5 @@ class Streams(threading.local):
     pool: Any = None
     pinned: Any = None
     rehearsal: Any = None
+    recording: Any = None
+    recordings: Any = None
