@@ -93,14 +93,13 @@ def validation(model: Model) -> str:
         ("mean attribute score", f"{values['mean_attribute']:.3f}"),
     ]
     names = ", ".join(f"`{name}`" for name in values["cubes"])
-    slopes = ", ".join(
-        f"{name} {value:.2f}" for name, value in model.metadata["reliability"]["slopes"].items()
-    )
+    slopes = model.metadata["reliability"]["slopes"]
+    listed = ", ".join(f"{name} {value:.2f}" for name, value in slopes.items())
     return (
         f"On the validation cubes {names} of make_cubes.py, at natural density.\n\n"
         + table(("metric", "value"), rows)
         + "\n\nThe logarithm of the odds that a row is real rises by these numbers with each term "
-        f"(`skadetect.catalog.probability`):\n{slopes}."
+        f"(`skadetect.catalog.probability`):\n{listed}."
     )
 
 
