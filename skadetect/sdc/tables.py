@@ -34,6 +34,8 @@ class Confidence:
     def of(cls, table: Any, ids: np.ndarray) -> Confidence:
         """Look up rows by their ids; a column that is not there is 1, 0 or none.
 
+        The probability stands for the score where it is known: it is what a threshold is of.
+
         Raises
         ------
         InputError
@@ -49,8 +51,9 @@ class Confidence:
             return _values(table, name)[index] if name in names else np.full(len(ids), default)
 
         frequency = next((name for name in ("freq", "central_freq") if name in names), None)
+        score, prob = column("score", 1.0), column("prob", np.nan)
         return cls(
-            column("score", 1.0).astype(np.float64),
+            np.where(np.isfinite(prob), prob, score).astype(np.float64),
             column("prior", 0).astype(np.int64),
             None if frequency is None else column(frequency, np.nan).astype(np.float64),
             column("snr", 0.0).astype(np.float64),
