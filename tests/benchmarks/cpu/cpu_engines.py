@@ -144,7 +144,7 @@ class _Module(torch.nn.Module):
                 filters = np.ascontiguousarray(filters[:, :, 0] if axes == 2 else filters)
                 form = torch.channels_last if axes == 2 else torch.channels_last_3d
                 self.weights.append(torch.from_numpy(filters).contiguous(memory_format=form))
-                self.weights.append(torch.from_numpy(network.parameters[f"{layer.name}.bias"]))
+                self.weights.append(torch.from_numpy(network.parameters[f"{layer.name}.bias"].copy()))
         self.watch: list[float] | None = None
         self.clock = time.perf_counter
 

@@ -1,6 +1,6 @@
 """Compare skadetect's CPU back end with onnxruntime and PyTorch on the same networks, patches and threads.
 
-One command: ``python tests/benchmarks/cpu/run.py [NETWORK ...] [--rounds 15] [--compile] [--train]``.
+One command: ``python tests/benchmarks/cpu/run.py [NETWORK ...] [--rounds 15] [--compile] [--train] [--errors]``.
 A network is ``sdc1``, ``continuum``, ``hi`` or a model file. The engines take turns on every round, so that
 other work on the machine hits all alike; what is printed are medians, and ratios of them (peer / skadetect:
 above 1, skadetect is faster). On a busy machine ``--threads 1 --clock cpu --best`` disturbs and is disturbed
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         network, patch = cpu_networks.build(name)
         patch = tuple(options.patch) if options.patch else patch
         compare(name, network, patch, options)
+        if options.errors:
+            _print_errors(network, draw(network, patch))
         if options.train and name != "sdc1":
             import cpu_training
 
@@ -114,6 +116,14 @@ def _print_layers(
         print(f"  {layer.name:10} {what:24}{row}  " + "".join(f"{s / middle[0]:6.2f}" for s in middle[1:]))
 
 
+def _print_errors(network: Network, x: np.ndarray) -> None:
+    import cpu_errors
+
+    print("  error against double precision, as a share of the largest and of the root mean square output")
+    for layer, algorithm, largest, square in cpu_errors.layer_errors(network, x):
+        print(f"  {layer:10} {algorithm:12} {largest:9.1e} {square:9.1e}", flush=True)
+
+
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -128,6 +138,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clock", choices=("wall", "cpu"), default="wall", help="cpu: time of the processors"
     )
+    parser.add_argument("--errors", action="store_true", help="also each layer's error in single precision")
     parser.add_argument("--train", action="store_true", help="also a training step, against PyTorch's")
     return parser
 

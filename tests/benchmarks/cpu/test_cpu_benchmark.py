@@ -16,8 +16,9 @@ def test_the_command_prints_layers_and_ratios(name, patch, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     run = importlib.import_module("run")
-    run.main([name, "--rounds", "1", "--train", "--patch", *patch.split()])
+    run.main([name, "--rounds", "1", "--train", "--errors", "--patch", *patch.split()])
     text = capsys.readouterr().out
     assert "outputs" in text
     assert "training step" in text
+    assert "error against double precision" in text
     assert all(engine in text for engine in ("skadetect", "onnxruntime", "pytorch", "ratio"))
