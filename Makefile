@@ -2,6 +2,7 @@
 # make demo      detect the example field                 make benchmark  measure quality and speed
 # make demo IMAGE=path.fits [ARGS="--threshold .5"]       make lint, make format
 # make benchmark-hi   the same of cubes                     make benchmark-cpu  time the network against its peers
+# make benchmark-cuda the same on a GPU                     make test-gpu       the tests that need one
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -11,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 FIELD := examples/field
 
-.PHONY: install demo test lint format benchmark benchmark-hi benchmark-cpu clean
+.PHONY: install demo test test-gpu lint format benchmark benchmark-hi benchmark-cpu benchmark-cuda clean
 .DEFAULT_GOAL := install
 
 install: .venv/.installed
@@ -86,6 +87,14 @@ benchmark-hi: .venv/.installed
 # Layers and whole networks against onnxruntime and PyTorch, on the same patch and threads.
 benchmark-cpu: .venv/.developed
 	$(BIN)/python tests/benchmarks/cpu/run.py --train $(ARGS)
+
+# On a machine with a GPU and a CUDA build of PyTorch; see docs/cuda.md.
+benchmark-cuda: .venv/.developed
+	NUMBA_ENABLE_CUDASIM=0 $(BIN)/python tests/benchmarks/cuda/run.py $(ARGS)
+
+# The tests that need a GPU.
+test-gpu: .venv/.developed
+	NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m pytest -q -m gpu $(ARGS)
 
 clean:
 	rm -rf .venv demo-output benchmark-output build *.egg-info

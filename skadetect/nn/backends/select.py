@@ -100,9 +100,8 @@ def cuda_problem() -> str | None:
     from numba.cuda.cudadrv.driver import driver
 
     if not driver.is_available:
-        return (
-            f"no NVIDIA driver: {str(driver.initialization_error or 'libcuda is not found').splitlines()[0]}"
-        )
+        said = [line.strip(" .") for line in str(driver.initialization_error).splitlines() if line.strip()]
+        return f"no NVIDIA driver: {said[0] if said else 'libcuda is not found'}"
     if not len(cuda.gpus):
         return "the NVIDIA driver sees no GPU"
     missing = _missing_library()
