@@ -11,6 +11,7 @@ import pandas as pd
 from astropy.table import QTable
 
 from skadetect.catalog.formats import write_catalog
+from skadetect.catalog.reading import read_table
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Catalog:
     """
 
     table: QTable
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Catalog:
+        """Read a catalogue that was written as FITS, ECSV or VOTable; raises InputError if it cannot be."""
+        return cls(read_table(path))
 
     @property
     def is_cube(self) -> bool:

@@ -47,8 +47,8 @@ class LimitOptions:
     """
 
     beam: float = 1.5
-    sample: int = 2000
-    population: int = 6000
+    sample: int = 600
+    population: int = 2500
     seed: int = 0
 
 

@@ -16,7 +16,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from astropy.table import QTable
 
 from skadetect.catalog.catalog import Catalog
 from skadetect.detect import Detector
@@ -243,7 +242,7 @@ class Challenge(ABC):
             found.write(target, overwrite=True)
             steps.record("detect", key, {"rows": len(found), "seconds": found.meta["wall_seconds"]})
             shutil.rmtree(parts, ignore_errors=True)
-        return replace(self, catalog=Catalog(QTable.read(target)))
+        return replace(self, catalog=Catalog.read(target))
 
     def submission(self) -> pd.DataFrame:
         """The detected rows that reach their thresholds, in the challenge's columns.

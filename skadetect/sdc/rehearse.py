@@ -110,7 +110,7 @@ def _map(target: Path, options: ContinuumOptions, sky: Sources | None) -> Path:
         os.replace(work / f"{role}{files[role].suffix}", files[role])
     shutil.rmtree(work)
     table = read_sdc1(files["truth"], strict=False)
-    _write_training_set(table, files["image"], files["training"], TRAINING_BOX[freq])
+    write_training_set(table, files["image"], files["training"], TRAINING_BOX[freq])
     return target
 
 
@@ -149,7 +149,7 @@ def rehearse_sdc2(
     return target
 
 
-def _write_training_set(
+def write_training_set(
     table: pd.DataFrame, image: Path, path: Path, box: tuple[float, float, float, float]
 ) -> None:
     """Sources of the training area in 15 columns: selected, and where in the map, after lines of text."""

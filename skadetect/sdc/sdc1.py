@@ -125,7 +125,7 @@ class Sdc1(Challenge):
         beam = self._file("primary_beam")
         if beam is not None:
             noise = noise / primary_beam_at(beam, rows["ra_core"].to_numpy(), rows["dec_core"].to_numpy())
-        options = changed(LimitOptions(beam=3600.0 * float(catalog.meta["BMAJ"])), changes)
+        options = changed(LimitOptions(beam=3600.0 * float(catalog.meta["bmaj"])), changes)
         return attribute_limits(self.match(rows, listed), listed, noise, options)
 
     def match(self, submission: Table, truth: Any, *, area: bool = False) -> Sdc1Match:

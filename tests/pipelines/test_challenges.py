@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from astropy.table import QTable
 
 from skadetect.catalog.sdc1 import read_sdc1
 from skadetect.sdc import rehearse_sdc1, rehearse_sdc2
@@ -80,3 +82,17 @@ def test_a_cube_goes_from_files_to_a_submission(tmp_path):
     said = run("sdc2", "run", "--folder", folder, "--training", "dev")
     assert "Sdc2Score(" in said
     assert (folder / "skadetect" / "submission.txt").exists()
+
+
+def test_the_released_catalogues_say_what_they_are():
+    spec = importlib.util.spec_from_file_location("release", PIPELINES / "release.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (module.CATALOGS / "README.md").read_text() == module.readme()
+    for path in module.CATALOGS.glob("*.json"):
+        about = json.loads(path.read_text())
+        assert len(about["commit"]) == 40
+        assert about["score"]["n_match"] <= about["score"]["n_det"]
+        tables = [QTable.read(path.with_suffix(suffix)) for suffix in (".fits", ".ecsv")]
+        assert tables[0].colnames == tables[1].colnames
+        assert len(tables[0]) == len(tables[1]) >= about["score"]["n_det"]
