@@ -42,7 +42,7 @@ install: .venv/.installed
 
 demo: install
 	@mkdir -p demo-output
-	@echo "The first run compiles the kernels, which takes about half a minute."
+	@echo "The first run compiles the kernels and shows them, which takes about a minute."
 ifeq ($(strip $(IMAGE)),)
 	$(BIN)/skadetect detect $(FIELD)/image.fits --primary-beam $(FIELD)/primary_beam.fits \
 	    -o demo-output/catalog.fits --plot demo-output/detections.png --brightest 10 --overwrite $(ARGS)
@@ -86,7 +86,7 @@ benchmark-hi: .venv/.installed
 
 # Layers and whole networks against onnxruntime and PyTorch, on the same patch and threads.
 benchmark-cpu: .venv/.developed
-	$(BIN)/python tests/benchmarks/cpu/run.py --train $(ARGS)
+	$(BIN)/python tests/benchmarks/cpu/run.py --train --errors $(ARGS)
 
 # On a machine with a GPU and a CUDA build of PyTorch; see docs/cuda.md.
 benchmark-cuda: .venv/.developed

@@ -1,4 +1,4 @@
-"""The CPU back end: Numba over blocks of pixels, BLAS for the products."""
+"""The CPU back end: Numba over blocks of pixels, products in vector registers."""
 
 from skadetect.nn.backends.cpu.activations import (
     sigmoid_backward,
