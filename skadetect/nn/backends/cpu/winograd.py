@@ -1,8 +1,8 @@
 """3 x 3 convolutions by Winograd's F(4 x 4, 3 x 3): a quarter of the products of the direct sum.
 
-Tiles of 6 x 6 input pixels are transformed, multiplied with transformed filters at each of 36 points by `tile`,
-and transformed back to 4 x 4 output pixels (Lavin & Gray 2016, CVPR, arXiv:1509.09308, section 4). Filters
-that also extend along z sum their planes inside the product, so each plane is transformed once a filter row.
+Tiles of 6 x 6 input pixels are transformed, multiplied with transformed filters at each of 36 points, and
+transformed back to 4 x 4 output pixels (Lavin & Gray 2016, CVPR, arXiv:1509.09308, section 4). Filters that
+also extend along z sum their planes inside the product, so each plane is transformed once a filter row.
 """
 
 from __future__ import annotations
