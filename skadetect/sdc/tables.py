@@ -32,7 +32,7 @@ class Confidence:
 
     @classmethod
     def of(cls, table: Any, ids: np.ndarray) -> Confidence:
-        """Look up rows by their ids; a column that is not there is 1, 0 or none.
+        """Look up rows by their ids; a column that is not there is 1 (the score), 0 or none.
 
         The probability stands for the score where it is known: it is what a threshold is of.
 

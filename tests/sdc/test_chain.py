@@ -18,6 +18,7 @@ from skadetect.evaluate import score_sdc1, score_sdc2
 from skadetect.evaluate.tuning import Thresholds
 from skadetect.nn.model import Model
 from skadetect.sdc import Sdc1, Sdc2, rehearse_sdc1, rehearse_sdc2
+from skadetect.sdc.tables import Confidence
 from skadetect.simulate import HiOptions
 
 DOCS = Path(__file__).parents[2] / "docs" / "challenges.md"
@@ -119,6 +120,13 @@ def test_what_is_missing_is_told(tmp_path, folder):
         bare.tune()
     with pytest.raises(InputError, match=r"True_560_v2\.txt is absent"):
         bare.score()
+
+
+def test_a_probability_goes_before_a_score():
+    table = QTable({"id": [1, 2, 3], "score": [0.9, 0.8, 0.7], "prob": [0.1, np.nan, 0.3]})
+    known = Confidence.of(table, np.array([3, 1, 2]))
+    assert known.score.tolist() == [0.3, 0.1, 0.8]
+    assert Confidence.of(QTable({"id": [1]}), np.array([1])).score.tolist() == [1.0]
 
 
 @pytest.fixture(scope="module")
