@@ -118,11 +118,12 @@ def _features(model: Model, s: NDArray[np.float32], beam: PixelBeam, watch: Stop
     def make(start: int, stop: int) -> NDArray[np.float32]:
         begun = time.perf_counter()
         part = s[start:stop] if len(s) > 1 else s[:, start:stop]
-        made = model.normalization.apply(part, beam)[None]
+        made = model.normalization.varying(part)[None]
         watch.features += time.perf_counter() - begun
         return made
 
-    return Slabs((1, *s.shape, model.normalization.features), make)
+    constants = model.normalization.constants(beam)
+    return Slabs((1, *s.shape, model.normalization.features), make, constants)
 
 
 def _pad(s: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:

@@ -93,13 +93,22 @@ class Normalization:
         -------
         (z, y, x, features) float32
         """
-        out = np.empty((*s.shape, self.features), np.float32)
+        return self._stretched(s, self.constants(beam))
+
+    def varying(self, s: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Those of the features that vary from pixel to pixel, and behind them one that is 1 everywhere."""
+        return self._stretched(s, np.ones(1, np.float32))
+
+    def constants(self, beam: PixelBeam) -> NDArray[np.float32]:
+        """The last features, which are the same everywhere."""
+        return np.array(beam.features() if self.beam_planes else (), np.float32)
+
+    def _stretched(self, s: NDArray[np.float32], constants: NDArray[np.float32]) -> NDArray[np.float32]:
+        features = len(self.stretches) + len(constants)
+        out = np.empty((*s.shape, features), np.float32)
         kinds = np.array([FUNCTIONS.index(function) for function, _, _ in self.stretches], np.int64)
         scales = np.array([[1 / scale, 1 / divisor] for _, scale, divisor in self.stretches], np.float32)
-        constants = np.array(beam.features() if self.beam_planes else (), np.float32)
-        _features(
-            _rows(s), kinds, scales.reshape(-1, 2), constants, out.reshape(-1, s.shape[-1], self.features)
-        )
+        _features(_rows(s), kinds, scales.reshape(-1, 2), constants, out.reshape(-1, s.shape[-1], features))
         return out
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,10 +26,14 @@ class Slabs:
         Of the whole input.
     make : function of (start, stop)
         Features of rows start to stop of `axis`, shape (1, z, y, x, features) but for that axis, float32.
+    constants : array, optional
+        Values of the last features, where those are the same everywhere; `make` then gives a single 1 for all
+        of them.
     """
 
     shape: tuple[int, int, int, int, int]
     make: Callable[[int, int], Array]
+    constants: Array | None = None
 
     @property
     def axis(self) -> int:
@@ -43,7 +47,19 @@ class Slabs:
 
     def whole(self) -> Array:
         """The input in one piece."""
-        return self.make(0, self.shape[self.axis])
+        made = self.make(0, self.shape[self.axis])
+        if self.constants is None:
+            return made
+        last = np.broadcast_to(self.constants, (*made.shape[:-1], len(self.constants)))
+        return np.concatenate([made[..., :-1], last], axis=-1)
+
+    def filters_of(self, filters: Array) -> Array:
+        """Filters for what `make` gives from filters (z, y, x, features, outputs): constants are summed."""
+        if self.constants is None:
+            return filters
+        first = filters.shape[3] - len(self.constants)
+        summed = np.einsum("zyxio,i->zyxo", filters[..., first:, :], self.constants)
+        return np.concatenate([filters[..., :first, :], summed[..., None, :]], axis=3)
 
     def windows(
         self, extent: int, stride: int, padding: int
@@ -92,6 +108,7 @@ def convolve_slabs(layer: LayerSpec, source: Slabs, filters: Array, bias: Array,
     axes = zip(source.shape[1:4], layer.pads, layer.extent, layer.stride, strict=True)
     sizes = [(size + 2 * pad - extent) // stride + 1 for size, pad, extent, stride in axes]
     out = arena.empty((1, *sizes, filters.shape[-1]))
+    filters = source.filters_of(filters)
     in_place = hasattr(backend, "conv_into") and layer.slope <= 1
     for rows, beyond, part in source.windows(layer.extent[cut], layer.stride[cut], layer.pads[cut]):
         reach = [(pad, pad) for pad in layer.pads]

@@ -65,3 +65,16 @@ def test_no_slab_is_much_larger_than_asked_for(x):
     sizes = [part.nbytes for _, _, part in cut(x).windows(3, 1, 1)]
     row = x.nbytes // x.shape[cut(x).axis]
     assert max(sizes) <= max(slabs.SLAB_BYTES, row) + 2 * row
+
+
+def test_constant_features_are_summed_into_one(x):
+    """At the edges too, where the network's padding is zero and not the constant."""
+    constants = np.array([0.3, -2.0], np.float32)
+    given = np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)
+    source = Slabs((*x.shape[:4], 5), cut(given).make, constants)
+    whole = np.concatenate([x, np.broadcast_to(constants, (*x.shape[:4], 2))], axis=-1)
+    np.testing.assert_array_equal(source.whole(), whole)
+    layers = (LayerSpec("conv", "a", features=4, extent=(1, 5, 5), stride=(1, 2, 2), slope=0.1),)
+    network = Network.initialise(NetworkSpec(5, layers), np.random.default_rng(3))
+    for backend in (reference, cpu):
+        np.testing.assert_allclose(network.forward(source, backend), network.forward(whole, cpu), atol=1e-5)
