@@ -43,7 +43,7 @@ PIPELINE = Path(__file__).parents[2] / "pipelines" / "sdc1" / "run.py"
 def write_map(folder: Path, size: int) -> None:
     """Write the files; nothing is done if they are there."""
     files = {role: folder / file.name for role, file in sdc1_files().items()}
-    if files["truth"].exists():
+    if files["training"].exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     options = ContinuumOptions(size=size, offset_east=0.0)
@@ -64,10 +64,11 @@ def write_map(folder: Path, size: int) -> None:
                 image, sources = placed(fields, row, column, size, instrument)
                 part = image[: strip.shape[0], : size - column]
                 strip[:, column : column + FIELD] = part
-                truths.append(sources)
+                if abs(row - size // 2) < 3 * FIELD and abs(column - size // 2) < 3 * FIELD:
+                    truths.append(sources)  # the training area is near the middle
             handle.write(strip.tobytes())
         handle.write(b"\0" * (-handle.tell() % 2880))
-    write_truth(pd.concat(truths, ignore_index=True), header, instrument, files, size)
+    write_training(pd.concat(truths, ignore_index=True), header, instrument, files, size)
 
 
 def ring_field(radius: float, instrument: Instrument, seed: int) -> tuple[np.ndarray, pd.DataFrame]:
@@ -100,10 +101,10 @@ def placed(
     return image, moved[(moved["x"] < size - 0.5) & (moved["y"] < size - 0.5)]
 
 
-def write_truth(
+def write_training(
     table: pd.DataFrame, header: object, instrument: Instrument, files: dict[str, Path], size: int
 ) -> None:
-    """Write the truth and the training set, fluxes without the primary beam."""
+    """Write the training set, fluxes without the primary beam; a truth of all would be as large as the map."""
     wcs = WCS(header).celestial
     ra, dec = wcs.all_pix2world(table["x"], table["y"], 0)
     step = (table[["x", "y"]].to_numpy() - 0.5 * (size - 1)) * instrument.pixel_scale / 3600.0
@@ -115,8 +116,6 @@ def write_truth(
         flux=table["flux"] / np.maximum(gain, 1e-6),
     )[list(SDC1_COLUMNS)]  # fmt: skip
     write_training_set(rows, files["image"], files["training"], TRAINING_BOX[560])
-    with atomic_path(files["truth"]) as temporary:
-        rows.to_csv(temporary, sep=" ", header=False, index=False, float_format="%.9g")
 
 
 def watch(command: list[str], *, kill: float, tiles: Path) -> tuple[int, float, int, int]:
