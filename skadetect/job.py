@@ -14,6 +14,7 @@ from skadetect import distribute
 from skadetect.background import Background
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
+from skadetect.errors import SkadetectError
 from skadetect.filling import fill_blanks
 from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Tiles that a process has under way on a GPU: one computes while the next is read and the last measured.
 OVERLAP = 3
+#: Cells along each axis of the noise that a GPU is tried on before a run, and the most that it may be off.
+TRIAL_CELLS, TRIAL_ERROR = 24, 0.05
 #: Flag bit of a blank pixel or border close by, in an image; the catalogue sets the other bits.
 EDGE = 1
 #: Voxels of the file that are mapped or worked on at a time, where a tile need not be in memory at once.
@@ -142,11 +145,34 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
 
 
 def _prepare(job: Job, tile: Tile) -> None:
-    """Compile the network's kernels for tiles like this one, before threads ask for them."""
+    """Compile the network's kernels for tiles like this one, before threads ask for them, and try them."""
     backend: Any = get_backend(job.device, job.precision)
+    _try_gpu(job, backend)
     cells = zip(tile.read_shape, job.model.stride, strict=True)
     shape = (1, *(-(-n // step) * step for n, step in cells), job.model.network.spec.input_features)
     backend.prepare(shape, lambda x: job.model.network.forward_on(x, backend))
+    backend.release()
+
+
+def _try_gpu(job: Job, backend: Any) -> None:
+    """Hold the network's outputs for some noise against the CPU's: a wrong catalogue must not look like one.
+
+    Raises
+    ------
+    SkadetectError
+        If they differ by more than rounding can explain.
+    """
+    network = job.model.network
+    shape = [step * (TRIAL_CELLS if step > 1 else 1) for step in network.stride]
+    x = np.random.default_rng(0).standard_normal((1, *shape, network.spec.input_features), np.float32)
+    here, there = (network.forward(x, each) for each in (get_backend("cpu"), backend))
+    error = float(np.linalg.norm(there - here) / np.linalg.norm(here))
+    logger.debug("outputs of the GPU differ from the CPU's by %.1e", error)
+    if not error < TRIAL_ERROR:
+        raise SkadetectError(
+            f"device {job.device}: outputs differ from the CPU's by {error:.1e} of their size, expected less "
+            f"than {TRIAL_ERROR}; use --device cpu, and please report this with the GPU's name"
+        )
 
 
 def _read(tile: Tile, image: Image) -> NDArray[np.float32]:

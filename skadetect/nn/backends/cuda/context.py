@@ -42,6 +42,8 @@ class Context:
         self._streams = Streams()
         self._kept: dict[Any, Any] = {}
         self._lock = threading.RLock()
+        if not SIMULATED:
+            _quiet()
         self.wide = not SIMULATED and self.capability[0] == WIDE_MAJOR
 
     @property
@@ -265,3 +267,10 @@ def _not_above(limits: NDArray[np.float64]) -> NDArray[np.float32]:
     """Limits in float32 that every float32 passes which passes the limits."""
     rounded = np.asarray(limits, np.float64).astype(np.float32)
     return np.where(rounded < limits, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+
+
+def _quiet() -> None:
+    """Numba warns of every grid that does not fill a device: most of ours that do not need not."""
+    from numba.cuda.core import config
+
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0

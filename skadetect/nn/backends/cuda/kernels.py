@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numba.cuda import types
 
+from skadetect.errors import SkadetectError
 from skadetect.nn.backends.cuda import (
     columns,
     convolution,
@@ -109,13 +110,22 @@ def _made(recipe: Recipe) -> Any:
 
 @functools.cache
 def _compiled(recipe: Recipe, device: int) -> Any:
+    from numba.cuda.cudadrv.error import CudaDriverError, NvvmError
+
     dispatcher = host.jit(lto=False, launch_bounds=(recipe.threads, 1))(_made(recipe))
     dispatcher.enable_caching()
     # Numba would know a kernel by its bytecode and a pickle of what it closes over, which differs at every
     # run.
     key = (recipe.name, sources_digest())
     dispatcher._cache._index_key = lambda signature, codegen: (signature, codegen.magic_tuple(), *key)
-    kernel = dispatcher.compile(recipe.signature)
+    try:
+        kernel = dispatcher.compile(recipe.signature)
+    except (CudaDriverError, NvvmError, ImportError, RuntimeError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise SkadetectError(
+            f"the GPU kernel {recipe.factory.__name__} cannot be compiled ({said[0]}): "
+            "check driver and toolkit, or use --device cpu"
+        ) from error
     if recipe.shared > PLAIN_SHARED:
         _allow_shared(kernel, recipe.shared)
     return dispatcher

@@ -6,6 +6,7 @@ which layers follow one another as in the run that it was made from.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from skadetect.nn.backends.cuda import kernels
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
 from skadetect.nn.backends.cuda.tensor import Pool, Tensor
+
+logger = logging.getLogger(__name__)
 
 #: Input pixels up to which launches take longer than what they launch.
 SMALL_PIXELS = 1 << 20
@@ -84,11 +87,20 @@ def replayed(
     key = (id(owner), x.shape, x.kind)
     _, seen, recording = kept.pop(key, (owner, 0, None))
     if seen == 1:
-        recording = Recording(context, run, x)
+        recording = _recorded(context, run, x)
     kept[key] = (owner, seen + 1, recording)
     while len(kept) > MOST_RECORDINGS:
         kept.pop(next(iter(kept)))
     return run(x) if recording is None else recording(x)
+
+
+def _recorded(context: Context, run: Callable[[Tensor], Tensor], x: Tensor) -> Recording | None:
+    """A recording; None where the driver refuses, so that the network runs as it did."""
+    try:
+        return Recording(context, run, x)
+    except RuntimeError as error:
+        logger.warning("small tiles stay slow: %s", error)
+        return None
 
 
 class _capture:
@@ -99,7 +111,7 @@ class _capture:
 
     def __enter__(self) -> _Launches:
         if not SIMULATED:
-            mode = _driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+            mode = _driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
             self.context.synchronize()
             _checked(_driver().cuStreamBeginCapture(_handle(self.context), mode))
         self.context.record(self.launches)

@@ -61,7 +61,9 @@ class Pool:
         for attempt in range(2):
             try:
                 data = _allocate(size)
-            except _out_of_memory():
+            except _memory_error() as error:
+                if not (SIMULATED or "OUT_OF_MEMORY" in str(error)):
+                    raise
                 if attempt:
                     raise SkadetectError(
                         f"the GPU has no {size / 1e6:.0f} MB left: "
@@ -78,8 +80,8 @@ def _allocate(size: int) -> Any:
     return host.device_array(size, np.uint8)
 
 
-def _out_of_memory() -> type[Exception]:
-    """Numba's error of a device without memory."""
+def _memory_error() -> type[Exception]:
+    """Numba's error of a device without memory, among others."""
     if SIMULATED:
         return MemoryError
     from numba.cuda.cudadrv.driver import CudaAPIError
