@@ -12,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 FIELD := examples/field
 
-.PHONY: install demo test test-gpu lint format benchmark benchmark-hi benchmark-cpu benchmark-cuda clean
+.PHONY: install demo test test-gpu lint format benchmark benchmark-hi benchmark-challenges benchmark-cpu benchmark-cuda clean
 .DEFAULT_GOAL := install
 
 install: .venv/.installed
@@ -95,6 +95,14 @@ benchmark-cuda: .venv/.developed
 # The tests that need a GPU.
 test-gpu: .venv/.developed
 	NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m pytest -q -m gpu $(ARGS)
+
+# Tuned thresholds and corrections; a map of SDC1's full size (killed on the way); SDC2's cube planned, a part run.
+TUNE_FIELDS := $(foreach seed,1 2 3 4,benchmark-output/field_80000$(seed))
+
+benchmark-challenges: .venv/.installed $(TEST_FIELDS:=/truth.txt) $(TUNE_FIELDS:=/truth.txt)
+	$(BIN)/python tests/benchmarks/sdc1_tuned.py $(TUNE_FIELDS) --test $(TEST_FIELDS)
+	$(BIN)/python tests/benchmarks/sdc1_map.py benchmark-output/sdc1_map
+	$(BIN)/python tests/benchmarks/sdc2_part.py benchmark-output/sdc2_part
 
 clean:
 	rm -rf .venv demo-output benchmark-output build *.egg-info

@@ -104,7 +104,7 @@ def placed(
 def write_training(
     table: pd.DataFrame, header: object, instrument: Instrument, files: dict[str, Path], size: int
 ) -> None:
-    """Write the training set, fluxes without the primary beam; a truth of all would be as large as the map."""
+    """Write the training set, fluxes without the primary beam; a truth of all would be as large."""
     wcs = WCS(header).celestial
     ra, dec = wcs.all_pix2world(table["x"], table["y"], 0)
     step = (table[["x", "y"]].to_numpy() - 0.5 * (size - 1)) * instrument.pixel_scale / 3600.0
