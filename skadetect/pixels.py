@@ -16,10 +16,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from skadetect._numba import JIT
+from skadetect._numba import JIT, PARALLEL
 
 Corner = tuple[int, int, int]
 Pixels = NDArray[np.float32]
+#: As FITS stores most images.
+_FILE_FLOAT = np.dtype(">f4")
 
 
 class PixelSource(Protocol):
@@ -169,6 +171,10 @@ def _converted(
 ) -> Pixels:
     """Stored numbers as finite float32 or NaN, in a new array."""
     gain, zero = bscale * scale, bzero * scale
+    if stored.dtype == _FILE_FLOAT and not stored.dtype.isnative and gain == 1.0 and zero == 0.0:
+        out = np.empty(stored.shape, np.float32)
+        _swapped(np.asarray(stored).view(np.uint32), out.view(np.uint32))
+        return out
     if stored.dtype.kind == "f" and gain == 1.0 and zero == 0.0:
         out = np.empty(stored.shape, np.float32)
         with np.errstate(over="ignore"):  # a double beyond float32 is infinite, and then blank
@@ -180,6 +186,24 @@ def _converted(
         out[stored == blank] = np.nan
     _blank_infinities(out.reshape(-1))
     return out
+
+
+@numba.njit(**PARALLEL)
+def _swapped(stored: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
+    """The bits of big-endian float32 in the machine's order, infinite ones as NaN, for arrays (z, y, x)."""
+    exponent, nan = np.uint32(0x7F800000), np.uint32(0x7FC00000)
+    rows = stored.shape[1]
+    for row in numba.prange(stored.shape[0] * rows):
+        line, made = stored[row // rows, row % rows], out[row // rows, row % rows]
+        for x in range(line.size):
+            bits = line[x]
+            bits = (
+                (bits << np.uint32(24))
+                | ((bits & np.uint32(0xFF00)) << np.uint32(8))
+                | ((bits >> np.uint32(8)) & np.uint32(0xFF00))
+                | (bits >> np.uint32(24))
+            )
+            made[x] = nan if bits & exponent == exponent else bits
 
 
 @numba.njit(**JIT)
