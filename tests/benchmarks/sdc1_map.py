@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -161,10 +162,11 @@ def main() -> None:
         runs.append(watch(command, kill=0, tiles=tiles))
     code, peak = runs[-1][0], max(run[2] for run in runs)
     rows = read_sdc1(out / "submission.txt")
-    print(f"exit code {code}; {len(rows)} rows; {sum(run[1] for run in runs):.0f} s in {len(runs)} runs")
-    print(
-        f"peak memory {peak / 1e9:.2f} GB of {limit / 1e9:.2f} GB: {'kept' if peak <= limit else 'EXCEEDED'}"
-    )
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall, cpu = sum(run[1] for run in runs), used.ru_utime + used.ru_stime
+    print(f"exit code {code}; {len(rows)} rows; {len(runs)} runs of {wall:.0f} s, {cpu:.0f} s of CPU")
+    verdict = "kept" if peak <= limit else "EXCEEDED"
+    print(f"peak memory {peak / 1e9:.2f} GB of {limit / 1e9:.2f} GB: {verdict}")
 
 
 if __name__ == "__main__":
