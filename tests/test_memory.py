@@ -21,6 +21,7 @@ from skadetect.memory import (
     tile_bytes,
 )
 from skadetect.nn.backends import cpu
+from skadetect.nn.backends.cpu import arena
 from skadetect.nn.model import Model
 from skadetect.tiling import TileGrid
 from tests.nn.networks import cube_model, small_model
@@ -90,13 +91,15 @@ def test_memory_grows_with_the_tile_and_the_most_that_lives_together() -> None:
     assert tile_bytes((1, 4096, 4096), model) - tile_bytes((1, 0, 0), model) == pixels * (8 + 4 * 6.5)
 
 
-def test_the_network_takes_what_was_planned() -> None:
+def test_the_network_takes_what_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     model, s = cube_model(), np.zeros((48, 160, 160), np.float32)
     run = partial(candidates, model, s, PixelBeam(3.0, 3.0, 0.0), backend=cpu)
     run()  # compiles
+    monkeypatch.setattr(arena, "empty", arena.Arena().empty)  # memory kept from before would not be seen
     tracemalloc.start()
     run()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     planned = tile_bytes(s.shape, model) - FIXED_BYTES - PIXEL_BYTES * s.size
-    assert 0.8 * planned < peak < 1.1 * planned
+    # Features are counted whole though they come in slabs, because the arena keeps memory for its next use.
+    assert 0.5 * planned < peak < 1.1 * planned
