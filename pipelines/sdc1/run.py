@@ -9,4 +9,4 @@ if __name__ == "__main__":
     print(state.submit())
     if (Path(state.path) / state.files["truth"].name).is_file():
         print(state.score())
-    print(state.attributes().round(3).to_string())
+        print(state.attributes().round(3).to_string())
