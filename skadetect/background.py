@@ -23,7 +23,7 @@ from skadetect.background_channels import steady
 from skadetect.errors import ConfigError
 from skadetect.image import Image
 
-BLOCK_PIXELS = 1 << 23
+BLOCK_PIXELS = 1 << 22
 MIN_SAMPLES = 64
 ITERATIONS = 30
 
@@ -130,7 +130,8 @@ def estimate_background(
     _, rows, columns = mesh_shape(image, options)
     edges_y, edges_x = _edges(height, rows), _edges(width, columns)
     mesh = np.full((2, planes, rows, columns), np.nan)
-    at_once = max(1, BLOCK_PIXELS // (int(np.diff(edges_y).max()) * width))
+    block = _block_pixels(image)
+    at_once = max(1, block // (int(np.diff(edges_y).max()) * width))
     starts = range(0, planes, at_once)
     for step, first in enumerate(starts):
         channels = (first, min(first + at_once, planes))
@@ -175,7 +176,7 @@ def _row_of_cells(
     height = span[1] - span[0]
     step = max(1, math.floor(math.sqrt(height * int(edges[1] - edges[0]) / options.samples)))
     parts = []
-    for first, last in _blocks(edges, height=height):
+    for first, last in _blocks(edges, height=height, block=_block_pixels(image)):
         lo, hi = (channels[0], span[0], int(edges[first])), (channels[1], span[1], int(edges[last]))
         pixels = image.read(lo, hi)[:, ::step]
         inner = edges[first : last + 1] - edges[first]
@@ -183,10 +184,15 @@ def _row_of_cells(
     return np.concatenate(parts, axis=2)
 
 
-def _blocks(edges: NDArray[np.int64], *, height: int) -> Iterator[tuple[int, int]]:
+def _block_pixels(image: Image) -> int:
+    """Pixels that are read at a time: of averaged ones fewer, as several of the file make one."""
+    return max(1, int(BLOCK_PIXELS / max(image.factor, 1.0) ** 2))
+
+
+def _blocks(edges: NDArray[np.int64], *, height: int, block: int) -> Iterator[tuple[int, int]]:
     """Ranges of cells whose pixels may be in memory together."""
     cells = edges.size - 1
-    per_block = max(1, BLOCK_PIXELS // (height * int(edges[1] - edges[0])))
+    per_block = max(1, block // (height * int(edges[1] - edges[0])))
     for first in range(0, cells, per_block):
         yield first, min(first + per_block, cells)
 

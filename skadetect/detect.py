@@ -27,7 +27,8 @@ from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import merge
 from skadetect.job import Job, detect_tiles, plan
 from skadetect.ledger import Ledger, file_identity
-from skadetect.memory import worker_bytes
+from skadetect.memory import return_freed_memory, worker_bytes
+from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, level_views, merge_levels
@@ -141,6 +142,7 @@ class Detector:
             Folder for the products of each galaxy in a cube, instead of the options'.
         """
         started = time.perf_counter()
+        return_freed_memory()
         beam = beam if beam is not None else self.options.beam
         original = image if isinstance(image, Image) else open_image(image, beam=beam)
         folder = products if products is not None else self.options.products
@@ -156,6 +158,7 @@ class Detector:
             rows, network = self._search(run, seen, level, resume_folder)
             parts.append((rows, seen))
             seconds += network
+        arena.release()
         parts = merge_levels(parts, run.model)
         meta = {
             "thresh": self._threshold(run.model),

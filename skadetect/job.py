@@ -19,7 +19,7 @@ from skadetect.filling import fill_blanks
 from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates
 from skadetect.ledger import Ledger
-from skadetect.memory import GpuRoom, choose_tile_shape
+from skadetect.memory import GpuRoom, choose_tile_shape, return_freed_memory
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
 from skadetect.photometry import mark_boxes, measure
@@ -121,6 +121,7 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
 
     A pure function of the image and the tile's place, so that any worker may run it, twice if need be.
     """
+    return_freed_memory()  # in each worker
     ndim, model = job.model.head.ndim, job.model
     pixels = _read(tile, job.image)
     own = tuple(slice(a - r, b - r) for a, b, r in zip(tile.own_lo, tile.own_hi, tile.read_lo, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from skadetect.errors import ConfigError
 from skadetect.nn.model import Model
 from skadetect.tiling import Corner
 
+_MMAP_THRESHOLD = -3  # of mallopt(3)
 UNITS = {
     "": 1,
     "B": 1,
@@ -61,6 +63,18 @@ class GpuRoom:
     free: float
     number: int
     tiles: int
+
+
+def return_freed_memory() -> bool:
+    """Have freed arrays of a megabyte and more go back to the system at once; whether the C library can.
+
+    glibc keeps up to 32 MB of each size in its heap, where what is still in use between them holds them back:
+    a run would take a quarter more than is alive in it.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 20))
+    except (AttributeError, OSError, TypeError):
+        return False
 
 
 def parse_memory(text: str) -> int:

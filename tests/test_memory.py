@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 import tracemalloc
 from functools import partial
 
@@ -18,6 +19,7 @@ from skadetect.memory import (
     PIXEL_BYTES,
     choose_tile_shape,
     parse_memory,
+    return_freed_memory,
     tile_bytes,
 )
 from skadetect.nn.backends import cpu
@@ -103,3 +105,8 @@ def test_the_network_takes_what_was_planned(monkeypatch: pytest.MonkeyPatch) -> 
     planned = tile_bytes(s.shape, model) - FIXED_BYTES - PIXEL_BYTES * s.size
     # Features are counted whole though they come in slabs, because the arena keeps memory for its next use.
     assert 0.5 * planned < peak < 1.1 * planned
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no such setting")
+def test_glibc_takes_the_setting() -> None:
+    assert return_freed_memory()

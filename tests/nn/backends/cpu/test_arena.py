@@ -38,3 +38,19 @@ def test_little_memory_waits(monkeypatch):
     arrays = [pool.empty(SHAPE) for _ in range(4)]
     del arrays
     assert len(pool._free) == 1
+
+
+def test_what_is_out_and_what_waits_is_never_more_than_was_out_together():
+    pool, rng = arena.Arena(), np.random.default_rng(0)
+    alive, most = [], 0
+    for _ in range(200):
+        if alive and rng.random() < 0.5:
+            alive.pop(rng.integers(len(alive)))
+        else:
+            alive.append(pool.empty((int(rng.integers(70_000, 900_000)),)))
+        most = max(most, pool._out)
+        assert pool._out + pool.resting <= most
+    alive.clear()
+    assert pool._out == 0
+    pool.release()
+    assert pool.resting == 0
