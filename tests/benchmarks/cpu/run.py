@@ -1,6 +1,6 @@
 """Compare skadetect's CPU back end with onnxruntime and PyTorch on the same networks, patches and threads.
 
-One command: ``python tests/benchmarks/cpu/run.py [NETWORK ...] [--rounds 15] [--compile] [--train]`` (or ``--errors``).
+One command: ``python tests/benchmarks/cpu/run.py [NETWORK ...] [--rounds 15] [--compile] [--train] ...``.
 A network is ``sdc1``, ``continuum``, ``hi`` or a model file. The engines take turns on every round, so that
 other work on the machine hits all alike; what is printed are medians, and ratios of them (peer / skadetect:
 above 1, skadetect is faster). On a busy machine ``--threads 1 --clock cpu --best`` disturbs and is disturbed
