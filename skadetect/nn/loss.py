@@ -26,9 +26,10 @@ from skadetect.formulas import (
     residual,
     sigmoid,
 )
-from skadetect.nn.association import IGNORED, NEAR, Assignment, associate, mark_near
+from skadetect.nn.association import IGNORED, NEAR, Assignment, associate
 from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss_options import LOGIT_LOSSES, AssociationOptions, LossOptions
+from skadetect.nn.near import mark_near
 from skadetect.nn.targets import Targets
 
 __all__ = ["AssociationOptions", "LossOptions", "LossTerms", "Targets", "assigned_loss", "yolo_loss"]

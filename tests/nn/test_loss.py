@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional as tf
 
 from skadetect.errors import ConfigError
-from skadetect.nn.association import BACKGROUND, IGNORED, NEAR, associate, mark_near
+from skadetect.nn.association import BACKGROUND, IGNORED, NEAR, associate
 from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss import AssociationOptions, LossOptions, Targets, assigned_loss, yolo_loss
+from skadetect.nn.near import mark_near
 
 FLAT = HeadSpec(priors=((6, 8),), parameters=4, position_scale=1.4)
 NINE = HeadSpec(priors=((6, 6),) * 6 + ((12, 9), (9, 12), (24, 24)), parameters=5, size_clip=(-1.2, 1.2))
@@ -287,20 +288,3 @@ def test_cells_around_a_target_learn_the_background_with_their_own_weight(head):
     plain, softer = plain.reshape(boxes), softer.reshape(boxes)
     assert np.allclose(softer[near], 0.25 * plain[near])
     assert np.array_equal(softer[~near], plain[~near])
-
-
-@pytest.mark.parametrize("head", [FLAT, CUBE], ids=["image", "cube"])
-def test_near_is_the_background_within_one_cell_of_a_target_on_every_axis(head):
-    outputs, targets = scene(head, n=3)
-    cells = outputs.shape[4 - head.ndim : 4]
-    matched = associate(outputs, targets, head, MODERN.association)
-    before = matched.target.copy()
-    mark_near(matched, targets, head, outputs.shape[1:4])
-    own = np.floor(targets.boxes.mean(axis=1) / head.stride[3 - head.ndim :])
-    places = np.indices(cells).reshape(head.ndim, -1).T
-    for patch in range(len(outputs)):
-        rows = slice(targets.start[patch], targets.start[patch + 1])
-        distance = np.abs(places[:, None] - own[rows]).max(axis=2).min(axis=1)
-        expected = (distance <= 1)[:, None] & (before[patch] == BACKGROUND)
-        assert np.array_equal(matched.target[patch] == NEAR, expected)
-        assert np.array_equal(matched.target[patch][~expected], before[patch][~expected])
