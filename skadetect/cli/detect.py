@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skadetect.cli.compiling import show_compiling
-from skadetect.cli.options import merge_options, parse_beam
+from skadetect.cli.options import device_flags, merge_options, parse_beam
 from skadetect.cli.paths import check_output, output_paths
 from skadetect.errors import InputError, SkadetectError
 
@@ -123,16 +123,7 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 )
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within, such as 2GB. [default: 2GB]")
-@click.option(
-    "--device",
-    metavar="[auto|cpu|cuda|cuda:N]",
-    help="Where the network runs; auto takes a GPU if there is one. [default: auto]",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp16", "bf16", "tf32", "fp32"]),
-    help="Of products on a GPU, which are summed in float32. [default: fp16]",
-)
+@device_flags
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="TOML", help="File with any of these settings."
 )

@@ -50,6 +50,21 @@ def dataclass_flags(cls: type, *, skip: Collection[str] = ()) -> Callable[[F], F
     return decorate
 
 
+def device_flags(command: F) -> F:
+    """Give a click command the flags --device and --precision."""
+    precision = click.option(
+        "--precision",
+        type=click.Choice(["fp16", "bf16", "tf32", "fp32"]),
+        help="Of products on a GPU, which are summed in float32. [default: fp16]",
+    )
+    device = click.option(
+        "--device",
+        metavar="[auto|cpu|cuda|cuda:N]",
+        help="Where the network runs; auto takes a GPU if there is one. [default: auto]",
+    )
+    return device(precision(command))
+
+
 def merge_options(cls: type[T], config: str | Path | None, flags: Mapping[str, Any]) -> T:
     """Options from an optional TOML file, with the flags that were given on top.
 

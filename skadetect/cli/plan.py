@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from skadetect.cli.options import merge_options, parse_beam
+from skadetect.cli.options import device_flags, merge_options, parse_beam
 
 if TYPE_CHECKING:
     from skadetect.plan import Plan
@@ -34,16 +34,7 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 @click.option("--tile", type=int, help="Side of the tiles in pixels. [default: automatic]")
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within. [default: 2GB]")
-@click.option(
-    "--device",
-    metavar="[auto|cpu|cuda|cuda:N]",
-    help="Where the network runs; auto takes a GPU if there is one. [default: auto]",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp16", "bf16", "tf32", "fp32"]),
-    help="Of products on a GPU, which are summed in float32. [default: fp16]",
-)
+@device_flags
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="TOML", help="File with settings of detect."
 )
