@@ -1,0 +1,98 @@
+"""From signal to noise to what a network sees, by `formulas`, whole rows at a time on the CPU."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from skadetect._numba import JIT, PARALLEL
+from skadetect.formulas import (
+    ASINH,
+    TANH,
+    asinh_argument,
+    binary_exponent,
+    logarithm32,
+    tanh32,
+)
+
+#: One feature each: which of `formulas.STRETCHES`, the factor on the signal to noise, that on the function.
+Stretches = tuple[tuple[int, float, float], ...]
+
+
+def features(
+    s: NDArray[np.float32], stretches: Stretches, constants: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Stretches of signal to noise, and features that are the same all over a sample.
+
+    Parameters
+    ----------
+    s : ndarray, shape (batch, z, y, x)
+        Signal to noise, float32.
+    stretches : tuple of (kind, gain, factor)
+        One feature each: factor * function(gain * s).
+    constants : ndarray, shape (batch, count)
+        The last features of each sample.
+
+    Returns
+    -------
+    ndarray, shape (batch, z, y, x, stretches + count), float32
+    """
+    width, count = s.shape[-1], len(stretches) + constants.shape[1]
+    out = np.empty((*s.shape, count), np.float32)
+    kinds = np.array([kind for kind, _, _ in stretches], np.int64)
+    factors = np.array([row[1:] for row in stretches], np.float32).reshape(-1, 2)
+    rows = np.ascontiguousarray(s, np.float32).reshape(-1, width)
+    _features(rows, kinds, factors, np.asarray(constants, np.float32), out.reshape(-1, width, count))
+    return out
+
+
+@numba.njit(**PARALLEL)
+def _features(
+    s: NDArray[np.float32],
+    kinds: NDArray[np.int64],
+    factors: NDArray[np.float32],
+    constants: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Stretches of rows of signal to noise, then the constants of the sample that they are of."""
+    each = max(1, s.shape[0] // max(1, constants.shape[0]))
+    for i in numba.prange(s.shape[0]):
+        line, row = out[i], np.empty(s.shape[1], np.float32)
+        for k in range(kinds.size):
+            if kinds[k] == TANH:
+                _tanh(s[i], factors[k, 0], row)
+            elif kinds[k] == ASINH:
+                _asinh(s[i], factors[k, 0], row)
+            else:
+                row[:] = s[i] * factors[k, 0]
+            for j in range(s.shape[1]):
+                line[j, k] = row[j] * factors[k, 1]
+        for k in range(constants.shape[1]):
+            for j in range(s.shape[1]):
+                line[j, kinds.size + k] = constants[i // each, k]
+
+
+@numba.njit(**JIT)
+def _tanh(s: Any, gain: Any, out: Any) -> None:
+    """Hyperbolic tangents of a row."""
+    for j in range(s.size):
+        out[j] = tanh32(s[j] * gain)
+
+
+@numba.njit(**JIT)
+def _asinh(s: Any, gain: Any, out: Any) -> None:
+    """Inverse hyperbolic sines of a row, in loops that are vectors each."""
+    mantissa = np.empty(s.size, np.float32)
+    bits = mantissa.view(np.int32)
+    for j in range(s.size):
+        mantissa[j] = asinh_argument(s[j] * gain)
+    for j in range(s.size):
+        exponent = binary_exponent(bits[j])
+        out[j] = np.float32(exponent)
+        bits[j] -= exponent << np.int32(23)
+    for j in range(s.size):
+        out[j] = math.copysign(logarithm32(mantissa[j], out[j]), s[j])
