@@ -31,9 +31,10 @@ from skadetect.memory import return_freed_memory, worker_bytes
 from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
-from skadetect.pyramid import count_levels, level_views, merge_levels
+from skadetect.pyramid import count_levels, merge_levels
 from skadetect.resample import match_sampling
 from skadetect.tiling import TileGrid
+from skadetect.views import ViewStore, level_views
 
 __all__ = ["DetectOptions", "Detector", "detect"]
 
@@ -154,7 +155,9 @@ class Detector:
         view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
         parts, seconds = [], 0.0
-        for level, seen in enumerate(level_views(view, count, room=held_room(self.options))):
+        for level, seen in enumerate(
+            level_views(view, count, store=self._view_store(run, view, resume_folder))
+        ):
             rows, network = self._search(run, seen, level, resume_folder)
             parts.append((rows, seen))
             seconds += network
@@ -232,6 +235,13 @@ class Detector:
             rows, seconds = detect_tiles(job, grid, options, ledger=ledger, show=show)
         return self._reliable(merge(rows, run.model), view, run.model), seconds
 
+    def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:
+        """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""
+        key, folder = _view_key(run, view), None
+        if key is not None and resume_folder is not None:
+            folder = Path(resume_folder)
+        return ViewStore(held_room(self.options), folder, key or {})
+
     def _least_score(self, model: Model) -> float:
         """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
         reliability, threshold = Reliability.of(model.metadata), self._threshold(model)
@@ -304,24 +314,31 @@ def _without_bad_channels(view: Image, background: Background) -> Image:
     return blank(view, channels=channels)
 
 
-def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
-    """Where finished tiles are kept, if the image is a file that a later run can know again."""
+def _view_key(run: _Run, view: Image) -> dict[str, Any] | None:
+    """What decides the pixels of a view, if the image is a file that a later run can know again."""
     if not isinstance(run.source, (str, os.PathLike)):
         return None
-    beam = job.image.pixel_beam
-    return Ledger(
-        folder,
-        {
-            "image": file_identity(run.source),
-            "model": run.digest,
-            "threshold": job.threshold,
-            "tile": list(grid.tile_shape),
-            "beam": [beam.bmaj, beam.bmin, beam.theta],
-            "repairs": list(job.image.repairs),
-            "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
-            "version": __version__,
-        },
-    )
+    beam = view.pixel_beam
+    return {
+        "image": file_identity(run.source),
+        "beam": [beam.bmaj, beam.bmin, beam.theta],
+        "repairs": list(view.repairs),
+        "version": __version__,
+    }
+
+
+def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
+    """Where finished tiles are kept, if the image is a file that a later run can know again."""
+    key = _view_key(run, job.image)
+    if key is None:
+        return None
+    settings = {
+        "model": run.digest,
+        "threshold": job.threshold,
+        "tile": list(grid.tile_shape),
+        "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
+    }
+    return Ledger(folder, key | settings)
 
 
 def _catalog(run: _Run, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:

@@ -8,9 +8,11 @@ read.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from skadetect.pixels import ArrayPixels, AxisOrder, Corner
 from skadetect.pyramid import count_levels
 from skadetect.resample import BlockMeanPixels, block_mean, match_sampling
 from skadetect.tiling import TileGrid
+from skadetect.views import ViewStore
 
 #: Voxels of a trial: seconds of work, large enough to keep all cores as busy as a tile does.
 TRIAL_VOXELS = {2: 1 << 21, 3: 12 << 20}
@@ -88,6 +91,8 @@ class Plan:
         Merging and cataloguing as many sources as a deep field of this size has.
     memory, max_memory : int
         Expected peak and limit, bytes.
+    disk : int
+        Bytes of averaged pixels beside the catalogue while the run lasts.
     """
 
     name: str
@@ -97,6 +102,7 @@ class Plan:
     catalog_seconds: float
     memory: int
     max_memory: int
+    disk: int
 
     @property
     def n_tiles(self) -> int:
@@ -125,6 +131,7 @@ def plan(
     options: DetectOptions | None = None,
     rates: Rates | None = None,
     disk: str = "1GB",
+    folder: str | os.PathLike[str] = ".",
     **changes: Any,
 ) -> Plan:
     """Estimate what `skadetect.detect` will take.
@@ -139,6 +146,8 @@ def plan(
         Of this machine; measured by a trial of some seconds by default.
     disk : str
         What the disk reads in a second, such as "500MB".
+    folder : path
+        Where the catalogue will be written: coarser views of a cube are kept there if it has room.
     **changes
         Options by name.
 
@@ -159,7 +168,8 @@ def plan(
     rates = rates or measure_rates(view, model, given)
     views = [view, *(block_mean(view, 2**n) for n in range(1, 1 + count_levels(view, model, given.levels)))]
     file_seconds = 4.0 / parse_memory(disk)
-    levels = _levels(views, model, given, rates, file_seconds)
+    store = ViewStore(held_room(given), Path(folder))
+    levels = _levels(views, model, given, rates, (store, file_seconds))
     sources = DENSITY[view.ndim] * math.prod(view.shape)
     return Plan(
         name=original.name,
@@ -169,6 +179,7 @@ def plan(
         catalog_seconds=rates.source * sources,
         memory=_peak(views, levels, model, given, sources),
         max_memory=parse_memory(given.max_memory),
+        disk=sum(4 * math.prod(v.shape) for v in views[1:] if store.on_disk(v.shape)),
     )
 
 
@@ -230,22 +241,22 @@ def _made_up(view: Image, shape: Corner) -> Image:
 
 
 def _levels(
-    views: list[Image], model: Model, options: DetectOptions, rates: Rates, file_seconds: float
+    views: list[Image], model: Model, options: DetectOptions, rates: Rates, keeping: tuple[ViewStore, float]
 ) -> tuple[LevelPlan, ...]:
-    """Each view's tiles and times; a coarse one is held in memory where it fits, else averaged anew."""
-    room = held_room(options)
+    """Each view's tiles and times; a coarse one is kept where there is room, else averaged anew."""
+    store, file_seconds = keeping
     found: list[LevelPlan] = []
     reading = file_seconds * views[0].factor ** 2 * views[0].factor_z  # seconds a voxel of the view
     for level, view in enumerate(views):
         job = Job(view, _flat(view), model, 0.5, options.device, options.precision)
-        grid = tile_grid(job, options, held=4 / 3 * room if level else 0.0)
+        grid = tile_grid(job, options, held=4 / 3 * store.memory if level else 0.0)
         voxels, some = math.prod(view.shape), _sampled(grid)
         read = round(sum(math.prod(tile.read_shape) for tile in some) * len(grid) / len(some))
         making = 0.0
         if level:
             reading = 4.0 * (reading + rates.averaging)
-            if 4 * voxels <= room:
-                making, reading = reading * voxels, 0.0
+            if store.keeps(view.shape):
+                making, reading = reading * voxels, file_seconds if store.on_disk(view.shape) else 0.0
         found.append(
             LevelPlan(
                 shape=view.shape,

@@ -6,9 +6,8 @@ keeps the boxes whose size it is good at, and what two levels say of one galaxy 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,8 @@ from skadetect.boxes import nms
 from skadetect.detections import Detections
 from skadetect.image import Image
 from skadetect.infer import INNER_HALF
-from skadetect.job import slabs
 from skadetect.nn.model import Model
 from skadetect.parameters import decode
-from skadetect.pixels import ArrayPixels, AxisOrder, PixelSource
-from skadetect.resample import BlockMeanPixels, block_mean
 
 #: Pixels along the shorter side that a level has at least.
 LEAST_SIDE = 8
@@ -78,39 +74,6 @@ def count_levels(image: Image, model: Model, wanted: int | None) -> int:
     while side // 2 ** (possible + 1) >= LEAST_SIDE:
         possible += 1
     return possible if wanted is None else min(wanted, possible)
-
-
-def level_views(image: Image, count: int, *, room: float) -> Iterator[Image]:
-    """The image, and its means of 2 x 2, 4 x 4 ... pixels in each channel, each made of the one before.
-
-    Parameters
-    ----------
-    image : Image
-    count : int
-        Views in all.
-    room : float
-        Bytes that a view may take to be held in memory, so that a coarse search need not read the whole file
-        again and again; what it shows does not depend on it.
-    """
-    yield image
-    before, raised = image.pixels, 1.0
-    for level in range(1, count):
-        view = block_mean(image, 2**level)
-        gain = view.pixel_beam.area * 4.0**level / image.pixel_beam.area
-        pixels: PixelSource = BlockMeanPixels(before, 2, gain / raised)
-        view = replace(view, pixels=pixels)
-        if 4 * math.prod(view.shape) <= room:
-            view = _held(view)
-        before, raised = view.pixels, gain
-        yield view
-
-
-def _held(view: Image) -> Image:
-    """The same view with its pixels in memory, read a slab at a time."""
-    pixels = np.empty(view.shape, np.float32)
-    for start, stop in slabs(view.shape, view):
-        pixels[start:stop] = view.read((start, 0, 0), (stop, *view.shape[1:]))
-    return replace(view, pixels=ArrayPixels(pixels, AxisOrder((0, 1, 2))))
 
 
 def fits_level(boxes: NDArray[np.float64], level: int, last: int) -> NDArray[np.bool_]:

@@ -9,18 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skadetect.image import open_image
-from skadetect.pixels import ArrayPixels
 from skadetect.pyramid import (
     SIZE_RANGE,
     Boxes,
     count_levels,
     fits_level,
-    level_views,
     one_row_a_galaxy,
 )
-from skadetect.resample import block_mean
-from tests.fits_files import sky_header
 
 
 def _rows(*rows: tuple[int, tuple[float, ...], tuple[float, ...], float, float]) -> Boxes:
@@ -120,20 +115,3 @@ def test_levels_go_as_far_as_image_model_and_options_allow(
 ) -> None:
     image = SimpleNamespace(shape=shape, ndim=ndim)
     assert count_levels(image, SimpleNamespace(metadata={"pyramid": pyramid}), wanted) == count  # type: ignore[arg-type]
-
-
-def test_views_are_block_means_whether_they_are_held_or_not() -> None:
-    pixels = np.random.default_rng(0).normal(size=(7, 37, 50)).astype(np.float32)
-    pixels[2:4, 5:9, 8:16] = np.nan
-    header = sky_header(50, 37, CTYPE3="FREQ", CRVAL3=1.4e9, CDELT3=2e4, CRPIX3=1.0, CUNIT3="Hz")
-    image = open_image((pixels, header))
-    read, held = (list(level_views(image, 4, room=room)) for room in (0, 1e9))
-    assert [view.factor for view in read] == [1.0, 2.0, 4.0, 8.0]
-    for level, (one, other) in enumerate(zip(read, held, strict=True)):
-        assert isinstance(other.pixels, ArrayPixels)
-        window = ((0, 0, 0), one.shape)
-        np.testing.assert_array_equal(one.read(*window), other.read(*window))
-        expected = block_mean(image, 2**level) if level else image
-        assert one.pixel_beam == expected.pixel_beam and one.shape == expected.shape
-        inner = ((0, 0, 0), (2, 37 // 2**level, 50 // 2**level))  # without blanks and half blocks
-        np.testing.assert_allclose(one.read(*inner), expected.read(*inner), rtol=1e-4, atol=1e-6)

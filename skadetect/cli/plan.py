@@ -39,14 +39,21 @@ Only the header is read; how fast this machine is comes from a trial of some sec
     "--config", type=click.Path(path_type=Path), metavar="TOML", help="File with settings of detect."
 )
 @click.option("--disk", default="1GB", metavar="SIZE", help="What the disk reads in a second. [default: 1GB]")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Where the catalogue will be: views of a cube on averaged pixels are kept there, if there is room. "
+    "[default: here]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(image: Path, config: Path | None, disk: str, as_json: bool, **flags: Any) -> None:
+def plan(image: Path, config: Path | None, disk: str, folder: Path, as_json: bool, **flags: Any) -> None:
     """Estimate tiles, memory and time of `skadetect detect IMAGE` without reading its pixels."""
     flags["beam"] = parse_beam(flags["beam"])
     from skadetect.detect import DetectOptions  # Numba and Astropy take a second: not for --help
     from skadetect.plan import plan as make_plan
 
-    made = make_plan(image, options=merge_options(DetectOptions, config, flags), disk=disk)
+    made = make_plan(image, options=merge_options(DetectOptions, config, flags), disk=disk, folder=folder)
     figures = {**asdict(made), "n_tiles": made.n_tiles, "seconds": made.seconds}
     click.echo(json.dumps(figures) if as_json else _text(made))
 
@@ -65,6 +72,7 @@ def _text(plan: Plan) -> str:
     lines += [
         f"time    {_duration(plan.seconds)}, of which {_duration(plan.catalog_seconds)} for the catalogue",
         f"memory  {plan.memory / 1e9:.2f} GB of {plan.max_memory / 1e9:.2f} GB",
+        *([f"disk    {plan.disk / 1e9:.3g} GB beside the catalogue, while it runs"] if plan.disk else []),
         f"tiles   {plan.n_tiles}; a run that is stopped goes on with those that are missing",
     ]
     return "\n".join(lines)

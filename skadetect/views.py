@@ -1,0 +1,137 @@
+"""The same cube on pixels two, four, ... times as large, in memory or on disk so that it is read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skadetect.image import Image
+from skadetect.job import slabs
+from skadetect.pixels import ArrayPixels, AxisOrder, FitsPixels, PixelSource
+from skadetect.resample import BlockMeanPixels, block_mean
+
+logger = logging.getLogger(__name__)
+
+#: Share of the free disk that one view may take.
+DISK_SHARE = 0.25
+_ORDER = AxisOrder((0, 1, 2))
+
+
+@dataclass(frozen=True)
+class ViewStore:
+    """Where views on averaged pixels are kept.
+
+    Attributes
+    ----------
+    memory : float
+        Bytes that a view may take to be held in memory.
+    folder : Path or None
+        Where a larger one is written, if it takes at most a quarter of the free disk; None to average the
+        file's pixels again whenever they are read.
+    key : mapping
+        All that decides what a view shows, plain JSON values: a view that an earlier run wrote is used again
+        if its key is the same.
+    """
+
+    memory: float = 0.0
+    folder: Path | None = None
+    key: Mapping[str, Any] = field(default_factory=dict)
+
+    def keeps(self, shape: tuple[int, ...]) -> bool:
+        """Whether a view of this shape will be made once only."""
+        return _bytes(shape) <= self.memory or self.on_disk(shape)
+
+    def on_disk(self, shape: tuple[int, ...]) -> bool:
+        """Whether a view of this shape will be written to a file."""
+        return _bytes(shape) > self.memory and self._has_disk(shape)
+
+    def keep(self, view: Image, level: int) -> Image:
+        """The same view with its pixels in memory or in a file, or as it is where there is no room."""
+        if _bytes(view.shape) <= self.memory:
+            pixels = np.empty(view.shape, np.float32)
+            _fill(pixels, view)
+            return replace(view, pixels=ArrayPixels(pixels, _ORDER))
+        path = self._path(level)
+        if path is None or not (path.exists() or self._has_disk(view.shape)):
+            return view
+        try:
+            _write(path, view)
+        except OSError as error:
+            reason = error.strerror or error
+            logger.warning(
+                "%s: %s cannot be written (%s); the cube is read again instead", view.name, path, reason
+            )
+            return view
+        return replace(view, pixels=FitsPixels(path, 0, np.dtype(np.float32).str, view.shape, _ORDER))
+
+    def _path(self, level: int) -> Path | None:
+        """The file of a level; another key has another name."""
+        if self.folder is None:
+            return None
+        digest = hashlib.sha256(json.dumps(dict(self.key), sort_keys=True).encode()).hexdigest()[:16]
+        return self.folder / f"view-{level}-{digest}.f32"
+
+    def _has_disk(self, shape: tuple[int, ...]) -> bool:
+        if self.folder is None:
+            return False
+        place = next((p for p in (self.folder, *self.folder.absolute().parents) if p.exists()), None)
+        return place is not None and _bytes(shape) <= DISK_SHARE * shutil.disk_usage(place).free
+
+
+def level_views(image: Image, count: int, *, store: ViewStore) -> Iterator[Image]:
+    """The image, and its means of 2 x 2, 4 x 4 ... pixels in each channel, each made of the one before.
+
+    Parameters
+    ----------
+    image : Image
+    count : int
+        Views in all.
+    store : ViewStore
+        Keeps the coarser ones, so that their search need not read the whole file again and again; what they
+        show does not depend on it.
+    """
+    yield image
+    before, raised = image.pixels, 1.0
+    for level in range(1, count):
+        view = block_mean(image, 2**level)
+        gain = view.pixel_beam.area * 4.0**level / image.pixel_beam.area
+        pixels: PixelSource = BlockMeanPixels(before, 2, gain / raised)
+        view = store.keep(replace(view, pixels=pixels), level)
+        before, raised = view.pixels, gain
+        yield view
+
+
+def _bytes(shape: tuple[int, ...]) -> int:
+    return 4 * math.prod(shape)
+
+
+def _fill(pixels: NDArray[np.float32], view: Image) -> None:
+    """Read a view, a slab at a time."""
+    for start, stop in slabs(view.shape, view):
+        pixels[start:stop] = view.read((start, 0, 0), (stop, *view.shape[1:]))
+
+
+def _write(path: Path, view: Image) -> None:
+    """Make the file of a view, unless it is there; under its name only once it is complete."""
+    if path.exists() and path.stat().st_size == _bytes(view.shape):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logger.info("%s: averaged pixels are kept in %s (%.3g GB)", view.name, path, _bytes(view.shape) / 1e9)
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            for start, stop in slabs(view.shape, view):
+                view.read((start, 0, 0), (stop, *view.shape[1:])).tofile(file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
