@@ -179,8 +179,8 @@ def box_side(raw: float, prior: float, low: float, high: float) -> float:
     return prior * math.exp(min(max(raw, low), high))
 
 
-# In float32, by arithmetic alone that a compiler turns into vectors: 3e-7 of the value or of 1, and a nanosecond
-# or two each, where libm takes thirty.
+# In float32, by arithmetic alone that a compiler turns into vectors: 3e-7 of the value or of 1, and a
+# nanosecond or two each, where libm takes thirty.
 
 
 @register_jitable

@@ -62,7 +62,7 @@ def candidates(
     """
     padded = _pad(s, model.stride)
     watch = watch or Stopwatch()
-    features = _features(model, padded, beam, watch)
+    features = network_input(model, padded, beam, watch=watch)
     start, made = time.perf_counter(), watch.features
     outputs = model.network.forward_on(features, backend)
     found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)
@@ -112,8 +112,19 @@ def merge(rows: Detections, model: Model) -> Detections:
     return kept.take(nms(kept.boxes, kept.score, threshold=INNER_HALF, overlap="inner"))
 
 
-def _features(model: Model, s: NDArray[np.float32], beam: PixelBeam, watch: Stopwatch) -> Slabs:
-    """The network's input, made where it is wanted; the time that takes is not the network's."""
+def network_input(
+    model: Model, s: NDArray[np.float32], beam: PixelBeam, *, watch: Stopwatch | None = None
+) -> Slabs:
+    """What a model's network sees of a map, made where and when it is wanted.
+
+    Parameters
+    ----------
+    model, s, beam
+        As for `candidates`; the extents of the map are multiples of the model's stride.
+    watch : Stopwatch, optional
+        Gains the seconds that making it takes here, which are not the network's.
+    """
+    watch = watch or Stopwatch()
 
     def make(start: int, stop: int) -> NDArray[np.float32]:
         begun = time.perf_counter()
@@ -123,7 +134,8 @@ def _features(model: Model, s: NDArray[np.float32], beam: PixelBeam, watch: Stop
         return made
 
     constants = model.normalization.constants(beam)
-    return Slabs((1, *s.shape, model.normalization.features), make, constants)
+    stretched = s[None], model.normalization.rows
+    return Slabs((1, *s.shape, model.normalization.features), make, constants, stretched)
 
 
 def _pad(s: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from skadetect.detections import Detections
 from skadetect.errors import SkadetectError
 from skadetect.filling import fill_blanks
 from skadetect.image import Image
-from skadetect.infer import Stopwatch, candidates
+from skadetect.infer import Stopwatch, candidates, network_input
 from skadetect.ledger import Ledger
 from skadetect.memory import GpuRoom, choose_tile_shape, return_freed_memory
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
@@ -150,8 +150,9 @@ def _prepare(job: Job, tile: Tile) -> None:
     backend: Any = get_backend(job.device, job.precision)
     _try_gpu(job, backend)
     cells = zip(tile.read_shape, job.model.stride, strict=True)
-    shape = (1, *(-(-n // step) * step for n, step in cells), job.model.network.spec.input_features)
-    backend.prepare(shape, lambda x: job.model.network.forward_on(x, backend))
+    shape = tuple(-(-n // step) * step for n, step in cells)
+    seen = network_input(job.model, np.broadcast_to(np.float32(0), shape), job.image.pixel_beam)
+    backend.prepare(lambda: job.model.network.forward_on(seen, backend))
     backend.release()
 
 
@@ -165,8 +166,9 @@ def _try_gpu(job: Job, backend: Any) -> None:
     """
     network = job.model.network
     shape = [step * (TRIAL_CELLS if step > 1 else 1) for step in network.stride]
-    x = np.random.default_rng(0).standard_normal((1, *shape, network.spec.input_features), np.float32)
-    here, there = (network.forward(x, each) for each in (get_backend("cpu"), backend))
+    noise = np.random.default_rng(0).standard_normal(shape, np.float32)
+    seen = network_input(job.model, noise, job.image.pixel_beam)
+    here, there = (network.forward(seen, each) for each in (get_backend("cpu"), backend))
     error = float(np.linalg.norm(there - here) / np.linalg.norm(here))
     logger.debug("outputs of the GPU differ from the CPU's by %.1e", error)
     if not error < TRIAL_ERROR:

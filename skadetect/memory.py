@@ -44,6 +44,8 @@ PROCESS_BYTES = 420 * 10**6
 FIXED_BYTES = 20 * 10**6
 #: Pixels and signal to noise of a tile, float32; background and noise of a plane are of the size of features.
 PIXEL_BYTES = 8
+#: With the network on a GPU: background and noise of a plane, signal to noise padded and on its way there.
+STAGED_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def choose_tile_shape(
     axes = [_splits(*axis) for axis in zip(image_shape, model.halo, model.stride, strict=True)]
     sides, reads, totals = (np.meshgrid(*parts, indexing="ij") for parts in zip(*axes, strict=True))
     pixels = np.prod(reads, axis=0)
-    needed = _bytes(pixels, model) if gpu is None else _input_bytes(pixels, model, gpu)
+    needed = _bytes(pixels, model) if gpu is None else _input_bytes(pixels, gpu)
     overhead = np.prod(totals, axis=0) / np.prod(image_shape, dtype=np.float64)
     fits = needed <= min(share, MOST_BYTES)
     if gpu is not None:
@@ -192,17 +194,16 @@ def _bytes(pixels: Any, model: Model) -> Any:
     return FIXED_BYTES + pixels * (PIXEL_BYTES + 4 * _floats_a_pixel(model))
 
 
-def _input_bytes(pixels: Any, model: Model, gpu: GpuRoom) -> Any:
-    """Bytes in this process of tiles whose layers are on a GPU: pixels, features, those on their way."""
-    features = model.network.spec.input_features
-    return FIXED_BYTES + gpu.tiles * pixels * (PIXEL_BYTES + 12 * features)
+def _input_bytes(pixels: Any, gpu: GpuRoom) -> Any:
+    """Bytes in this process of tiles whose features and layers are on a GPU."""
+    return FIXED_BYTES + gpu.tiles * pixels * (PIXEL_BYTES + STAGED_BYTES)
 
 
 def _fits_gpu(pixels: Any, model: Model, gpu: GpuRoom) -> Any:
     """Whether tiles fit into a GPU's memory, and their arrays into what its kernels count in."""
     numbers = pixels * _floats_a_pixel(model)
-    inputs = 4 * pixels * model.network.spec.input_features
-    held = gpu.tiles * (numbers * gpu.number + inputs) / GPU_USE
+    signal = 4 * pixels
+    held = gpu.tiles * (numbers * gpu.number + signal) / GPU_USE
     return (held <= gpu.free) & (numbers < MOST_NUMBERS)
 
 

@@ -17,6 +17,8 @@ from skadetect.memory import (
     FIXED_BYTES,
     GOOD_OVERHEAD,
     PIXEL_BYTES,
+    STAGED_BYTES,
+    GpuRoom,
     choose_tile_shape,
     parse_memory,
     return_freed_memory,
@@ -65,6 +67,13 @@ def test_tiles_fit_in_the_memory_and_more_of_it_means_less_read_twice(shape: tup
             assert overhead <= max(before, GOOD_OVERHEAD) + 1e-9
             before = overhead
     assert before <= GOOD_OVERHEAD
+
+
+def test_a_process_whose_network_is_on_a_gpu_holds_a_few_planes_of_each_tile() -> None:
+    model, gpu = small_model(), GpuRoom(free=1e13, number=2, tiles=3)
+    _, y, x = choose_tile_shape("600MB", 1, model, (1, 4000, 40000), gpu=gpu)
+    planned = (600 - 420) * 10**6 - FIXED_BYTES
+    assert 0.5 * planned < 3 * (PIXEL_BYTES + STAGED_BYTES) * y * x < planned
 
 
 def test_a_long_halo_along_the_spectrum_means_tiles_that_are_long_there() -> None:

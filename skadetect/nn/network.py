@@ -252,7 +252,7 @@ class Network:
         layer = self.spec.layers[0]
         alone = len(self.spec.layers) == 1 or self.spec.layers[1].kind != "add"
         if layer.kind != "conv" or layer.groups > 1 or not alone or not in_host_memory(backend):
-            return backend.to_device(x.whole()), 0
+            return x.on(backend), 0
         filters, bias = folded_filters(layer, self.parameters, self.state)
         return convolve_slabs(layer, x, filters, bias, backend), 1
 

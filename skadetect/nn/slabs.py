@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from skadetect.nn.backends import reference
 from skadetect.nn.backends.base import Array, Backend
 from skadetect.nn.backends.cpu import arena
 from skadetect.nn.spec import LayerSpec
+from skadetect.stretches import Stretches
 
 #: Size of a slab's features.
 SLAB_BYTES = 8 << 20
@@ -29,11 +31,15 @@ class Slabs:
     constants : array, optional
         Values of the last features, where those are the same everywhere; `make` then gives a single 1 for all
         of them.
+    stretched : (array, Stretches), optional
+        Signal to noise (1, z, y, x) and the functions of it that the other features are: what a back end with
+        arrays of its own makes them of.
     """
 
     shape: tuple[int, int, int, int, int]
     make: Callable[[int, int], Array]
     constants: Array | None = None
+    stretched: tuple[Array, Stretches] | None = None
 
     @property
     def axis(self) -> int:
@@ -52,6 +58,13 @@ class Slabs:
             return made
         last = np.broadcast_to(self.constants, (*made.shape[:-1], len(self.constants)))
         return np.concatenate([made[..., :-1], last], axis=-1)
+
+    def on(self, backend: Backend) -> Any:
+        """The whole input where a back end has its arrays, made there if it is known what of."""
+        if self.stretched is None:
+            return backend.to_device(self.whole())
+        constants = np.empty(0, np.float32) if self.constants is None else self.constants
+        return backend.features(*self.stretched, constants[None])
 
     def filters_of(self, filters: Array) -> Array:
         """Filters for what `make` gives from filters (z, y, x, features, outputs): constants are summed."""
@@ -81,8 +94,7 @@ class Slabs:
 
 def in_host_memory(backend: Backend) -> bool:
     """Whether a back end works on NumPy's arrays as they are."""
-    probe = np.zeros(1, np.float32)
-    return backend.to_device(probe) is probe
+    return backend.to_device is reference.to_device
 
 
 def convolve_slabs(layer: LayerSpec, source: Slabs, filters: Array, bias: Array, backend: Any) -> Array:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from skadetect.stretches import Stretches
+
 Array = npt.NDArray[np.floating[Any]]
 Axes = tuple[int, int, int]
 
@@ -29,6 +31,13 @@ class Backend(Protocol):
 
     def to_host(self, x: Any) -> Any:
         """An operation's result as a NumPy array."""
+        ...
+
+    def features(self, s: Any, stretches: Stretches, constants: Array) -> Any:
+        """A network's input where the operations want it, see `skadetect.stretches.features`.
+
+        `s` is in NumPy's memory or where the operations have their arrays; the result is there.
+        """
         ...
 
     def conv_forward(

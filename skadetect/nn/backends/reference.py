@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect.formulas import ASINH, LINEAR, TANH
 from skadetect.nn.backends.base import Array, Axes
+from skadetect.stretches import Stretches
 
 PIXELS = (1, 2, 3)  # the axes z, y, x
 GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, the step of SplitMix64
@@ -32,6 +34,14 @@ def to_device(x: Any) -> Any:
 def to_host(x: Any) -> Any:
     """The array itself."""
     return x
+
+
+def features(s: Array, stretches: Stretches, constants: Array) -> Array:
+    """Columns factor * function(gain * s), then the constants of each sample."""
+    functions = {TANH: np.tanh, ASINH: np.arcsinh, LINEAR: np.positive}
+    columns = [functions[kind](s * s.dtype.type(gain)) * s.dtype.type(by) for kind, gain, by in stretches]
+    columns += [np.broadcast_to(values[:, None, None, None], s.shape) for values in constants.T]
+    return np.stack(columns, axis=-1).astype(s.dtype)
 
 
 # Convolution ------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from skadetect.nn.backends.cpu.pool import (
     pool_forward,
 )
 from skadetect.nn.backends.reference import to_device, to_host
+from skadetect.stretches import features
 
 __all__ = [
     "add",
@@ -38,6 +39,7 @@ __all__ = [
     "dense_forward",
     "dropout_backward",
     "dropout_forward",
+    "features",
     "global_pool_backward",
     "global_pool_forward",
     "leaky_backward",

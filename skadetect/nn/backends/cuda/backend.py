@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
 
-from skadetect.nn.backends.base import Axes
-from skadetect.nn.backends.cuda import column_ops, conv_ops, kernels
+from skadetect.nn.backends.base import Array, Axes
+from skadetect.nn.backends.cuda import column_ops, conv_ops, input_ops, kernels
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
 from skadetect.nn.backends.cuda.replay import replayed
 from skadetect.nn.backends.cuda.tensor import Tensor, integers
 from skadetect.nn.backends.cuda.tiles import element_bytes
+from skadetect.stretches import Stretches
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +71,16 @@ class CudaBackend:
         """The same numbers as a NumPy array, float32; what is none is passed on."""
         return self.context.to_host(x) if isinstance(x, Tensor) else x
 
-    def prepare(self, shape: Sequence[int], run: Callable[[Any], Any]) -> int:
-        """Compile, or load from the cache, what `run` launches on inputs of a shape; how many kernels that
-        is.
+    def features(self, s: Any, stretches: Stretches, constants: Array) -> Tensor:
+        """Stretches of signal to noise, and the constants of each sample."""
+        return input_ops.features(self.context, s, stretches, constants)
+
+    def prepare(self, run: Callable[[], Any]) -> int:
+        """Compile, or load from the cache, what `run` launches; how many kernels that is.
+
+        Nothing is computed or copied: only the shapes of what it is given count.
         """
-        recipes = self.context.rehearse(run, shape)
+        recipes = self.context.rehearse(run)
         started = time.perf_counter()
         for number, recipe in enumerate(recipes, 1):
             logger.debug("GPU kernel %d of %d: %s", number, len(recipes), recipe.name)

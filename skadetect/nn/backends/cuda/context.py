@@ -191,13 +191,13 @@ class Context:
         """Whether this thread only asks which kernels it would launch."""
         return self._mine().rehearsal is not None
 
-    def rehearse(self, run: Callable[[Tensor], Any], shape: Sequence[int]) -> list[Recipe]:
-        """The kernels that `run` would launch on an input of a shape; nothing is computed or allocated."""
+    def rehearse(self, run: Callable[[], Any]) -> list[Recipe]:
+        """The kernels that `run` would launch; nothing is computed or allocated."""
         mine = self._mine()
         launched: list[Recipe] = []
         mine.rehearsal = launched
         try:
-            run(self.empty(shape))
+            run()
         finally:
             mine.rehearsal = None
         return list(dict.fromkeys(launched))

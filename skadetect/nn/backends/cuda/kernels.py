@@ -23,6 +23,7 @@ from skadetect.nn.backends.cuda import (
     convolution,
     elementwise,
     filter_gradient,
+    inputs,
     pooling,
     selection,
 )
@@ -235,6 +236,12 @@ def select_recipe(precision: str) -> Recipe:
     """See `selection.make_select`."""
     kinds = (_stored(precision), _FLOATS, _INTS, types.int64[::1], _FLOATS, _INT, _INT, _INT, _LONG, _LONG)
     return Recipe(selection.make_select, _positional(precision), kinds)
+
+
+def features_recipe(precision: str) -> Recipe:
+    """See `inputs.make_features`."""
+    kinds = (_FLOATS, _INTS, _FLOATS, _FLOATS, _stored(precision), _INT, _INT, _LONG, _LONG)
+    return Recipe(inputs.make_features, _positional(precision), kinds)
 
 
 def pooling_recipe(name: str, precision: str, kind: str) -> Recipe:

@@ -40,5 +40,7 @@ def test_a_gpu_that_computes_wrongly_ends_the_run(monkeypatch, tmp_path):
     monkeypatch.setattr(CudaBackend, "to_host", lambda self, x: self.context.to_host(x) * np.float32(1.1))
     model = small_model().save(tmp_path / "small.safetensors")
     image = (np.random.default_rng(3).normal(0.0, 1e-6, SHAPE), sky_header(SHAPE[1], SHAPE[0]))
-    with pytest.raises(SkadetectError, match=r"device cuda: outputs differ .* by 1\.0e-01 .*--device cpu"):
+    with pytest.raises(
+        SkadetectError, match=r"device cuda: outputs differ .* by (9\.[6-9]e-02|1\.0e-01) .*--device"
+    ):
         skadetect.detect(image, model=str(model), device="cuda", precision="bf16")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skadetect.beams import PixelBeam
-from skadetect.infer import candidates
+from skadetect.infer import candidates, network_input
 from skadetect.nn.backends import reference
 from skadetect.nn.backends.cuda import kernels, tiles
 from skadetect.nn.backends.cuda.backend import CudaBackend
@@ -18,6 +18,7 @@ from tests.nn.networks import cube_model, small_model
 
 pytestmark = pytest.mark.usefixtures("simulator")
 
+BEAM = PixelBeam(4.0, 3.0, 0.5)
 SHAPES = {2: (1, 1, 16, 20, 5), 3: (1, 8, 8, 12, 5)}
 
 
@@ -63,6 +64,18 @@ def test_between_layers_nothing_leaves_the_device(monkeypatch):
     assert copies == ["upload", "download"]
 
 
+def test_of_a_map_one_plane_goes_to_the_device_and_the_features_are_made_there(monkeypatch):
+    sizes, original = [], Context.upload
+    model, s, backend = model_of(2), 3 * draw(2)[0, ..., 0], CudaBackend(0, "fp32")
+    seen = network_input(model, s, BEAM)
+    model.network.forward_on(seen, backend)  # takes the parameters there
+    monkeypatch.setattr(Context, "upload", lambda *a, **b: sizes.append(a[1].size) or original(*a, **b))
+    outputs = model.network.forward_on(seen, backend)
+    assert sizes == [s.size]
+    expected = model.network.forward(model.normalization.apply(s, BEAM)[None], reference)
+    assert np.linalg.norm(np.asarray(outputs) - expected) < 1e-5 * np.linalg.norm(expected)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_boxes_decoded_from_the_device_are_those_of_its_outputs(ndim, share):
@@ -97,22 +110,25 @@ def test_the_kernels_of_a_network_are_known_before_it_runs(monkeypatch, ndim):
         launched.append(recipe)
         original(recipe, *rest)
 
-    known = backend.context.rehearse(lambda x: network.forward_on(x, backend), SHAPES[ndim])
+    seen = network_input(model_of(ndim), draw(ndim)[0, ..., 0], BEAM)
+
+    def run():
+        return network.forward_on(seen, backend)
+
+    known = backend.context.rehearse(run)
     assert backend.context.pool.held == 0
     monkeypatch.setattr(kernels, "launch", noted)
-    network.forward(draw(ndim), backend)
-    assert set(launched) - set(known) == {kernels.cast_recipe("fp32", "bf16")}
-    assert set(known) <= set(launched)
-    assert backend.prepare(SHAPES[ndim], lambda x: network.forward_on(x, backend)) == len(known)
+    run()
+    assert set(launched) == set(known)
+    assert backend.prepare(run) == len(known)
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_candidates_equal_those_of_the_reference(ndim):
     model = model_of(ndim)
     s = draw(ndim)[0, ..., 0] * 3
-    beam = PixelBeam(4.0, 3.0, 0.5)
     backends = (reference, CudaBackend(0, "fp32"))
-    here, there = (candidates(model, s, beam, backend=each, threshold=0.4) for each in backends)
+    here, there = (candidates(model, s, BEAM, backend=each, threshold=0.4) for each in backends)
     assert len(here) == len(there) > 0
     np.testing.assert_allclose(there.boxes, here.boxes, rtol=0, atol=1e-3)
     np.testing.assert_allclose(there.score, here.score, rtol=0, atol=1e-5)
