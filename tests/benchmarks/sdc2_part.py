@@ -59,7 +59,8 @@ def write_part(path: Path, share: int) -> None:
 def planned(path: Path, memory: str) -> dict:
     """What `skadetect plan` says."""
     command = [str(Path(sys.executable).with_name("skadetect")), "plan", str(path), "--json"]
-    printed = subprocess.run([*command, "--max-memory", memory], check=True, capture_output=True, text=True)
+    command += ["--max-memory", memory, "--folder", str(path.parent)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(printed.stdout)
 
 
