@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
+from scipy import special
 
 from skadetect import formulas as f
 
@@ -144,3 +145,10 @@ def test_box_transforms():
     assert f.box_side(50.0, 6.0, -3.0, 3.0) == pytest.approx(6 * math.exp(3))
     assert f.fit_quality(-1.0) == 0
     assert f.fit_quality(1.0) == 1
+
+
+def test_size_of_a_normal_number():
+    chance = np.float32(np.geomspace(1e-7, 1.0, 500))
+    found = [f.normal_size32(value) for value in chance]
+    np.testing.assert_allclose(found, np.sqrt(2) * special.erfcinv(chance), rtol=0, atol=2e-6)
+    assert f.normal_size32(np.float32(2.0**-32)) == pytest.approx(6.34, abs=0.01)

@@ -7,7 +7,8 @@ an object of one device and precision.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,28 @@ from skadetect.stretches import Stretches
 
 Array = npt.NDArray[np.floating[Any]]
 Axes = tuple[int, int, int]
+
+
+class Piece(NamedTuple):
+    """A sample of signal to noise that is still to be made: gain * pixels + noise, but blank pixels stay 0.
+
+    Attributes
+    ----------
+    pixels : array (z, y, x), float32
+        A view with any strides.
+    gain : float
+        Factor on them.
+    kernel : array (y, x), float32, or None
+        Of odd extents, no larger than a plane: the noise is white noise of unit rms summed with these
+        weights, plane by plane, round the edges of a plane.
+    seed : int
+        Of the white noise.
+    """
+
+    pixels: Array
+    gain: float = 1.0
+    kernel: Array | None = None
+    seed: int = 0
 
 
 class Backend(Protocol):
@@ -31,6 +54,17 @@ class Backend(Protocol):
 
     def to_host(self, x: Any) -> Any:
         """An operation's result as a NumPy array."""
+        ...
+
+    def hold(self, arrays: Sequence[Array]) -> int:
+        """Keep some arrays, the first ones if there is no room for all, for pieces that are views of them.
+
+        They take the place of those kept before. How many it is.
+        """
+        ...
+
+    def batch(self, pieces: Sequence[Piece]) -> Any:
+        """Pieces of one shape, made and put together: (batch, z, y, x) for `features`."""
         ...
 
     def features(self, s: Any, stretches: Stretches, constants: Array) -> Any:

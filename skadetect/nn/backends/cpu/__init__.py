@@ -24,12 +24,13 @@ from skadetect.nn.backends.cpu.pool import (
     pool_backward,
     pool_forward,
 )
-from skadetect.nn.backends.reference import to_device, to_host
+from skadetect.nn.backends.reference import batch, hold, to_device, to_host
 from skadetect.stretches import features
 
 __all__ = [
     "add",
     "affine",
+    "batch",
     "batch_norm_backward",
     "batch_norm_forward",
     "conv_backward",
@@ -42,6 +43,7 @@ __all__ = [
     "features",
     "global_pool_backward",
     "global_pool_forward",
+    "hold",
     "leaky_backward",
     "leaky_forward",
     "pool_backward",

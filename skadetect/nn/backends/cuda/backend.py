@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
 
-from skadetect.nn.backends.base import Array, Axes
-from skadetect.nn.backends.cuda import column_ops, conv_ops, input_ops, kernels
+from skadetect.nn.backends.base import Array, Axes, Piece
+from skadetect.nn.backends.cuda import column_ops, conv_ops, input_ops, kernels, piece_ops
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
+from skadetect.nn.backends.cuda.numbers import mixed_seed
+from skadetect.nn.backends.cuda.piece_ops import Holdings
 from skadetect.nn.backends.cuda.replay import replayed
 from skadetect.nn.backends.cuda.tensor import Tensor, integers
 from skadetect.nn.backends.cuda.tiles import element_bytes
@@ -58,6 +60,7 @@ class CudaBackend:
 
     def __init__(self, index: int = 0, precision: str = "fp16") -> None:
         self.context = Context(index, precision)
+        self._held: Any = None
 
     # Between host and device --------------------------------------------------------------------------------
 
@@ -70,6 +73,18 @@ class CudaBackend:
     def to_host(self, x: Any) -> Any:
         """The same numbers as a NumPy array, float32; what is none is passed on."""
         return self.context.to_host(x) if isinstance(x, Tensor) else x
+
+    def hold(self, arrays: Sequence[Array]) -> int:
+        """Keep as many of the arrays as half of the free memory has room for."""
+        self._held = None  # gives back its memory
+        self._held = Holdings(self.context, arrays)
+        return len(self._held.arrays)
+
+    def batch(self, pieces: Sequence[Piece]) -> Tensor:
+        """Pieces in float32: what of them is held is cut here, the rest is sent."""
+        if self._held is None:
+            self.hold(())
+        return piece_ops.batch(self.context, self._held, pieces)
 
     def features(self, s: Any, stretches: Stretches, constants: Array) -> Tensor:
         """Stretches of signal to noise, and the constants of each sample."""
@@ -236,7 +251,7 @@ class CudaBackend:
     @on_device
     def dropout_forward(self, x: Any, rate: float, *, seed: int) -> Any:
         """Zero a fraction of the numbers, scale the rest; the mask is that of the reference."""
-        start = _mixed(seed)
+        start = mixed_seed(seed)
         return self._map("dropout", [x], start, int(rate * 2.0**32), 1.0 / (1.0 - rate))
 
     def dropout_backward(self, grad: Any, rate: float, *, seed: int) -> Any:
@@ -333,11 +348,3 @@ class CudaBackend:
             return integers(argmax)
         stored = np.ascontiguousarray(argmax, np.int32).reshape(-1).view(np.float32)
         return integers(self.context.upload(stored, "fp32"))
-
-
-def _mixed(seed: int) -> int:
-    """The output function of SplitMix64."""
-    word = seed & 0xFFFFFFFFFFFFFFFF
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        word = ((word ^ (word >> shift)) * factor) & 0xFFFFFFFFFFFFFFFF
-    return word ^ (word >> 31)

@@ -24,6 +24,7 @@ from skadetect.nn.backends.cuda import (
     elementwise,
     filter_gradient,
     inputs,
+    pieces,
     pooling,
     selection,
 )
@@ -170,7 +171,7 @@ _NUMBERS = {
 # Recipes: precisions are those of what is stored ------------------------------------------------------------
 
 _INT, _LONG, _FLOAT = types.int32, types.int64, types.float32
-_FLOATS, _INTS = types.float32[::1], types.int32[::1]
+_FLOATS, _INTS, _LONGS = types.float32[::1], types.int32[::1], types.int64[::1]
 
 
 def _stored(precision: str) -> Any:
@@ -236,6 +237,17 @@ def select_recipe(precision: str) -> Recipe:
     """See `selection.make_select`."""
     kinds = (_stored(precision), _FLOATS, _INTS, types.int64[::1], _FLOATS, _INT, _INT, _INT, _LONG, _LONG)
     return Recipe(selection.make_select, _positional(precision), kinds)
+
+
+def white_noise_recipe() -> Recipe:
+    """See `pieces.make_white_noise`."""
+    return Recipe(pieces.make_white_noise, (), (_LONGS, _FLOATS, _INT, _LONG))
+
+
+def batch_recipe() -> Recipe:
+    """See `pieces.make_batch`."""
+    kinds = (_FLOATS, _LONGS, _FLOATS, _FLOATS, _FLOATS, _INT, _INT, _INT, _INT, _LONG)
+    return Recipe(pieces.make_batch, (), kinds)
 
 
 def features_recipe(precision: str) -> Recipe:
