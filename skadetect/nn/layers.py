@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skadetect.descent import towards
 from skadetect.nn.backends.base import Array, Backend
 from skadetect.nn.spec import LayerSpec
 
@@ -115,14 +116,17 @@ def train_layer(
     return _FORWARD[layer.kind](layer, x, params, backend, seed)
 
 
-def follow_statistics(layer: LayerSpec, saved: Saved | None, state: MutableMapping[str, Array]) -> None:
-    """Let the running statistics in `state` follow those of the batch that a layer saved."""
+def batch_statistics(layer: LayerSpec, saved: Saved | None) -> dict[str, Any]:
+    """Mean and variance of the batch that a layer saved, by the names of the running ones."""
     if not layer.norm or saved is None:
-        return
-    for key in ("mean", "variance"):
-        name = f"{layer.name}.{key}"
-        found = np.asarray(saved.values[key])
-        state[name] = state[name] + np.float32(MOMENTUM) * (found - state[name])
+        return {}
+    return {f"{layer.name}.{key}": saved.values[key] for key in ("mean", "variance")}
+
+
+def follow_statistics(found: Mapping[str, Any], state: MutableMapping[str, Array]) -> None:
+    """Let the running statistics in `state` follow those of a batch."""
+    for name, values in found.items():
+        state[name] = towards(state[name], np.asarray(values), np.float32(MOMENTUM))
 
 
 def backward_layer(

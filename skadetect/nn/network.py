@@ -14,6 +14,7 @@ from skadetect.nn.backends.cpu.threads import one_blas_thread, single_blas_threa
 from skadetect.nn.layers import (
     Saved,
     backward_layer,
+    batch_statistics,
     folded_filters,
     follow_statistics,
     infer_layer,
@@ -148,9 +149,16 @@ class Network:
                 kept[layer.name] = x
         return x
 
-    @single_blas_thread
     def forward_train(self, x: Array, backend: Backend, *, seed: int = 0) -> tuple[Array, Tape]:
-        """Score a batch as in training, keep what `backward` needs, and let the running statistics follow.
+        """Score a batch as in training, and let the running statistics follow; see `forward_train_on`."""
+        x, tape = self.forward_train_on(x, backend, seed=seed)
+        outputs: Array = backend.to_host(x)
+        follow_statistics(self.statistics(tape), self.state)
+        return outputs, tape
+
+    @single_blas_thread
+    def forward_train_on(self, x: Any, backend: Backend, *, seed: int = 0) -> tuple[Any, Tape]:
+        """Score a batch as in training, keep what `backward` needs, and leave the outputs on the back end.
 
         Parameters
         ----------
@@ -166,7 +174,7 @@ class Network:
         ndarray, shape (batch, z / stride, y / stride, x / stride, outputs)
             Raw outputs of the last layer.
         Tape
-            For `backward`.
+            For `backward` and `statistics`.
         """
         self._check(x)
         x = backend.to_device(x)
@@ -181,14 +189,23 @@ class Network:
             tape.saved.append(saved)
             if layer.name in wanted:
                 kept[layer.name] = x
-        outputs: Array = backend.to_host(x)
+        return x, tape
+
+    def statistics(self, tape: Tape) -> dict[str, Any]:
+        """Mean and variance of the batch in each batch norm, named as in `state`; ask before `backward`."""
+        found: dict[str, Any] = {}
         for layer, each in zip(self.spec.layers, tape.saved, strict=True):
-            follow_statistics(layer, each, self.state)
-        return outputs, tape
+            found.update(batch_statistics(layer, each))
+        return found
+
+    def backward(self, tape: Tape, grad: Any, backend: Backend) -> dict[str, Array]:
+        """Gradients of all parameters in NumPy's memory; see `backward_on`."""
+        grads = self.backward_on(tape, grad, backend)
+        return {name: backend.to_host(array) for name, array in grads.items()}
 
     @single_blas_thread
-    def backward(self, tape: Tape, grad: Array, backend: Backend) -> dict[str, Array]:
-        """Gradients of all parameters from the gradient of the outputs.
+    def backward_on(self, tape: Tape, grad: Any, backend: Backend) -> dict[str, Any]:
+        """Gradients of all parameters from the gradient of the outputs, left where the back end has them.
 
         Parameters
         ----------
@@ -223,7 +240,7 @@ class Network:
             tape.saved[index] = None
             if dx is not None:
                 current = dx
-        return {name: backend.to_host(array) for name, array in grads.items()}
+        return grads
 
     def folded(self) -> Network:
         """The same function at inference, with every batch norm multiplied into its convolution.

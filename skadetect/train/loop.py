@@ -24,7 +24,7 @@ from skadetect.train.augment import Patch
 from skadetect.train.bank import load_banks
 from skadetect.train.checkpoint import load_checkpoint, save_checkpoint
 from skadetect.train.fields import load_fields
-from skadetect.train.optimizers import clip_gradients, optimizer_step
+from skadetect.train.learner import HostLearner, Learner, learner_for
 from skadetect.train.options import TrainOptions, read_options
 from skadetect.train.record import Record, plot_curves
 from skadetect.train.sampling import PatchSampler
@@ -109,7 +109,12 @@ def train(
 
 
 def train_step(
-    state: TrainState, patches: Sequence[Patch], options: TrainOptions, *, backend: Backend
+    state: TrainState,
+    patches: Sequence[Patch],
+    options: TrainOptions,
+    *,
+    backend: Backend,
+    learner: Learner | None = None,
 ) -> tuple[LossTerms, dict[str, float]]:
     """Make one step on a batch, changing `state` in place.
 
@@ -123,6 +128,8 @@ def train_step(
         The training's settings.
     backend : Backend
         Where the network runs.
+    learner : Learner, optional
+        Of the state; by default one in NumPy's memory, which makes the state's arrays those of the step.
 
     Returns
     -------
@@ -131,31 +138,31 @@ def train_step(
     dict of str to float
         "rate" and "gradient" (the norm before clipping; infinite where a step is left out, see `LossScale`).
     """
-    stride, head, network = options.head.stride, options.head, state.network
+    stride, head = options.head.stride, options.head
+    learner = HostLearner(state, options.optimizer, backend) if learner is None else learner
+    network = learner.network
     features = np.stack([options.normalization.apply(patch.snr, patch.beam) for patch in patches])
     targets = batch_targets(
         [patch_targets(p, options.specs, stride=stride, options=options.selection) for p in patches]
     )
-    outputs, tape = network.forward_train(features, backend, seed=state.step)
+    outputs, tape = network.forward_train_on(features, backend, seed=state.step)
+    learner.follow(network.statistics(tape))
     startup = state.step < options.loss.association.startup_steps
-    terms, gradient = yolo_loss(outputs, targets, head, options.loss, startup=startup, seed=state.step)
-    gradients = network.backward(tape, gradient * np.float32(state.scale.factor), backend)
-    whole = state.scale.undo(gradients)
-    norm = clip_gradients(gradients, options.optimizer.clip) if whole else np.inf
+    terms, gradient = yolo_loss(
+        backend.to_host(outputs), targets, head, options.loss, startup=startup, seed=state.step
+    )
+    gradients = network.backward_on(tape, gradient * np.float32(state.scale.factor), backend)
+    peak = options.optimizer.learning_rate
+    rate = learning_rate(state.step, steps=options.steps, peak=peak, options=options.schedule)
+    norm, whole = learner.learn(gradients, rate=rate)
     if whole and not np.isfinite(terms.total + norm):
         raise ModelError(
             f"loss {terms.total} and gradient norm {norm} at step {state.step}: expected finite numbers; "
             "try a lower optimizer.learning_rate"
         )
-    peak = options.optimizer.learning_rate
-    rate = learning_rate(state.step, steps=options.steps, peak=peak, options=options.schedule)
-    if whole:
-        optimizer_step(network.parameters, gradients, state.optimizer, rate=rate, options=options.optimizer)
-    if whole and options.optimizer.average > 0.0:
-        state.average.update({**network.parameters, **network.state})
     state.step += 1
     state.targets_seen += len(targets.weight)
-    return terms, {"rate": rate, "gradient": norm}
+    return terms, {"rate": rate, "gradient": norm if whole else np.inf}
 
 
 def _prepare(options: TrainOptions, base: Path) -> Training:
@@ -188,20 +195,25 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
 def _run(training: Training, state: TrainState, *, progress: bool) -> None:
     """All remaining steps."""
     options = training.options
+    learner = learner_for(state, options.optimizer, training.backend)
     bar = tqdm(total=options.last_step, initial=state.step, disable=not progress, unit="step", smoothing=0.05)
     with bar:
         for patches in training.sampler.batches(state.step, options.last_step):
             begun = time.perf_counter()
-            terms, numbers = train_step(state, patches, options, backend=training.backend)
+            terms, numbers = train_step(state, patches, options, backend=training.backend, learner=learner)
             parts = _loss_row(terms)
             training.losses.add(state.step, **parts, **numbers, seconds=time.perf_counter() - begun)
             if state.step % 10 == 0 and progress:
                 recent = training.losses.rows[-50:]
                 bar.set_postfix({name[:5]: f"{np.mean([r[name] for r in recent]):.3f}" for name in parts})
             bar.update()
-            if _due(state.step, options.validation.every, options.last_step) and training.held:
+            validates = training.held and _due(state.step, options.validation.every, options.last_step)
+            saves = _due(state.step, options.checkpoint_every, options.last_step)
+            if validates or saves:
+                learner.fetch()
+            if validates:
                 _validate(training, state, bar)
-            if _due(state.step, options.checkpoint_every, options.last_step):
+            if saves:
                 _save(training, state)
 
 

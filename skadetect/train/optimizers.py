@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from skadetect.descent import adam_move, clip_factor, momentum_move, towards
 from skadetect.errors import ConfigError
+from skadetect.nn.backends.base import Move
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -102,10 +104,28 @@ def global_norm(gradients: Arrays) -> float:
 def clip_gradients(gradients: Arrays, limit: float) -> float:
     """Scale the gradients in place so that their global norm is at most `limit`; returns the norm before."""
     norm = global_norm(gradients)
-    if limit > 0.0 and norm > limit:
+    factor = clip_factor(norm, limit)
+    if factor != 1.0:
         for gradient in gradients.values():
-            gradient *= limit / (norm + 1e-6)
+            gradient *= factor
     return norm
+
+
+def move_of(options: OptimizerOptions, *, rate: float, step: int) -> Move:
+    """The numbers of step `step` (1-based) at a learning rate."""
+    kept = 1.0 - rate * options.weight_decay
+    if options.kind == "sgd":
+        return Move(False, kept, rate, options.momentum, nesterov=options.nesterov)
+    b1, b2 = options.betas
+    return Move(
+        True,
+        kept,
+        rate / (1.0 - b1**step),
+        1.0 - b1,
+        1.0 - b2,
+        math.sqrt(1.0 - b2**step),
+        options.epsilon,
+    )
 
 
 def optimizer_step(
@@ -125,34 +145,26 @@ def optimizer_step(
         Which optimiser.
     """
     state.step += 1
-    move = _adamw if options.kind == "adamw" else _sgd
+    move = move_of(options, rate=rate, step=state.step)
     for name, parameter in parameters.items():
-        if options.weight_decay > 0.0 and name.endswith(options.decayed):
-            parameter *= 1.0 - rate * options.weight_decay
-        move(name, parameter, gradients[name], state, rate, options)
+        if move.kept != 1.0 and name.endswith(options.decayed):
+            parameter *= move.kept
+        (_adamw if move.adam else _momentum)(name, parameter, gradients[name], state, move)
 
 
-def _sgd(
-    name: str, parameter: np.ndarray, gradient: np.ndarray, state: OptimizerState, rate: float,
-    options: OptimizerOptions,
-) -> None:  # fmt: skip
-    """Momentum as PyTorch writes it: v = momentum v + g; p -= rate v."""
+def _momentum(
+    name: str, parameter: np.ndarray, gradient: np.ndarray, state: OptimizerState, move: Move
+) -> None:
     velocity = state.first.setdefault(name, np.zeros_like(parameter))
-    velocity *= options.momentum
+    velocity *= move.first
     velocity += gradient
-    step = gradient + options.momentum * velocity if options.nesterov else velocity
-    parameter -= rate * step
+    parameter[...] = momentum_move(parameter, gradient, velocity, move.rate, move.first, move.nesterov)
 
 
-def _adamw(
-    name: str, parameter: np.ndarray, gradient: np.ndarray, state: OptimizerState, rate: float,
-    options: OptimizerOptions,
-) -> None:  # fmt: skip
+def _adamw(name: str, parameter: np.ndarray, gradient: np.ndarray, state: OptimizerState, move: Move) -> None:
     """Adam with moments unbiased by the number of steps made."""
-    b1, b2 = options.betas
     first = state.first.setdefault(name, np.zeros_like(parameter))
     second = state.second.setdefault(name, np.zeros_like(parameter))
-    first += (1.0 - b1) * (gradient - first)
-    second += (1.0 - b2) * (gradient * gradient - second)
-    root = np.sqrt(second) / math.sqrt(1.0 - b2**state.step) + options.epsilon
-    parameter -= (rate / (1.0 - b1**state.step)) * first / root
+    first[...] = towards(first, gradient, move.first)
+    second[...] = towards(second, gradient * gradient, move.second)
+    parameter[...] = adam_move(parameter, first, np.sqrt(second), move.rate, move.spread, move.epsilon)

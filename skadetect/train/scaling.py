@@ -48,13 +48,19 @@ class LossScale:
         if finite:
             for gradient in gradients.values():
                 gradient *= np.float32(1.0 / self.factor)
-        mended = not finite and self.factor > LEAST
-        self._follow(finite)
-        return not mended
+        return self.follow(finite)
 
-    def _follow(self, finite: bool) -> None:
+    def follow(self, finite: bool) -> bool:
+        """Change the factor after gradients that were all finite, or not; whether the step is to be made.
+
+        It is not where a smaller factor may mend what overflowed.
+        """
+        if not self.moving:
+            return True
+        mended = not finite and self.factor > LEAST
         self.good = self.good + 1 if finite else 0
         if not finite:
             self.factor = max(self.factor / 2.0, LEAST)
         elif self.good >= PATIENCE and self.factor < MOST:
             self.factor, self.good = self.factor * 2.0, 0
+        return not mended

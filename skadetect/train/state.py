@@ -82,15 +82,19 @@ def averaged(state: TrainState) -> Network:
     return state.network.with_parameters(parameters, statistics)
 
 
-def to_checkpoint(state: TrainState) -> Checkpoint:
-    """Everything of a state, as named arrays and numbers."""
-    arrays = {
-        "parameters": dict(state.network.parameters),
-        "state": dict(state.network.state),
+def arrays_of(state: TrainState) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays of a state by group and name: the state's own mappings."""
+    return {
+        "parameters": state.network.parameters,
+        "state": state.network.state,
         "first": state.optimizer.first,
         "second": state.optimizer.second,
         "average": state.average.sums,
     }
+
+
+def to_checkpoint(state: TrainState) -> Checkpoint:
+    """Everything of a state, as named arrays and numbers."""
     numbers = {
         "optimizer_step": state.optimizer.step,
         "average_count": state.average.count,
@@ -100,7 +104,7 @@ def to_checkpoint(state: TrainState) -> Checkpoint:
         "network": state.network.spec.to_dict(),
         "scale": asdict(state.scale),
     }
-    return Checkpoint(state.step, arrays, numbers)
+    return Checkpoint(state.step, arrays_of(state), numbers)
 
 
 def from_checkpoint(saved: Checkpoint, options: TrainOptions) -> TrainState:

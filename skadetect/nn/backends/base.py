@@ -7,8 +7,8 @@ an object of one device and precision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,35 @@ from skadetect.stretches import Stretches
 
 Array = npt.NDArray[np.floating[Any]]
 Axes = tuple[int, int, int]
+
+
+class Move(NamedTuple):
+    """One step of an optimizer as numbers.
+
+    Attributes
+    ----------
+    adam : bool
+        AdamW; else momentum.
+    kept : float
+        What is left of decayed parameters before they move.
+    rate : float
+        Of the step, over the bias of the first moment.
+    first, second : float
+        Shares of a new gradient in the moments; for momentum `first` is that.
+    spread, epsilon : float
+        See `skadetect.descent.adam_move`.
+    nesterov : bool
+        Of momentum.
+    """
+
+    adam: bool
+    kept: float
+    rate: float
+    first: float
+    second: float = 0.0
+    spread: float = 1.0
+    epsilon: float = 0.0
+    nesterov: bool = False
 
 
 class Piece(NamedTuple):
@@ -200,4 +229,62 @@ class Backend(Protocol):
 
     def softmax_backward(self, y: Array, grad: Array) -> Array:
         """Gradient from the softmax's value y."""
+        ...
+
+
+class Weights(Protocol):
+    """A training's weights, moments, averages and running statistics where a back end computes.
+
+    Attributes
+    ----------
+    parameters, statistics : mapping of str to device array
+        For `skadetect.nn.network.Network`; a step changes what is in them.
+    """
+
+    parameters: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+
+    def follow(self, found: Mapping[str, Any], share: float) -> None:
+        """Move the running statistics by a share of the way to those of a batch."""
+        ...
+
+    def step(
+        self, gradients: Mapping[str, Any], move: Move, *, factor: float, clip: float, average: float
+    ) -> float:
+        """Move all parameters and take them, with the statistics, into their average.
+
+        Parameters
+        ----------
+        gradients : mapping of str to device array
+            Of all parameters.
+        move : Move
+            The optimizer's step.
+        factor : float
+            Power of two that the gradients are divided by first.
+        clip : float
+            Largest global norm of the gradients, 0 for no limit.
+        average : float
+            Decay of the running average, 0 for no average.
+
+        Returns
+        -------
+        float
+            Global norm before clipping. If it is not finite nothing was changed.
+        """
+        ...
+
+    def arrays(self) -> dict[str, dict[str, Array]]:
+        """Copies in NumPy's memory: "parameters", "state", "first", "second" and "average" by name."""
+        ...
+
+
+@runtime_checkable
+class KeepsWeights(Protocol):
+    """What a back end may offer beyond `Backend`: to keep a training's weights and to move them itself."""
+
+    def keep_weights(self, arrays: Mapping[str, Mapping[str, Array]], *, decayed: str) -> Weights:
+        """Take over what `Weights.arrays` gives; absent moments and averages are zero.
+
+        Decay is of the parameters whose name ends in `decayed`.
+        """
         ...

@@ -23,6 +23,7 @@ from skadetect.nn.backends.cuda.piece_ops import Holdings
 from skadetect.nn.backends.cuda.replay import replayed
 from skadetect.nn.backends.cuda.tensor import Tensor, integers
 from skadetect.nn.backends.cuda.tiles import element_bytes
+from skadetect.nn.backends.cuda.weights import DeviceWeights
 from skadetect.stretches import Stretches
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,10 @@ class CudaBackend:
     def replay(self, owner: Any, run: Callable[[Any], Any], x: Tensor) -> Tensor:
         """run(x), by a recording where x is small and comes in one shape again and again."""
         return replayed(self.context, owner, run, x)
+
+    def keep_weights(self, arrays: Any, *, decayed: str) -> DeviceWeights:
+        """See `skadetect.nn.backends.base.KeepsWeights`."""
+        return DeviceWeights(self.context, arrays, decayed=decayed)
 
     def release(self) -> None:
         """Give back the memory that this thread keeps for its next tensors."""

@@ -144,8 +144,14 @@ class Context:
         with self._lock:
             if key not in self._kept:
                 values = make()
-                self._kept[key] = self._put(values if values.size else np.zeros(1, values.dtype))
+                self._kept[key] = self.put(values if values.size else np.zeros(1, values.dtype))
             return self._kept[key]
+
+    def put(self, values: NDArray[Any]) -> Any:
+        """A device array of its own, of the same type."""
+        data = host.to_device(values, stream=self.stream)
+        self.synchronize()
+        return data
 
     def integers_of(self, numbers: tuple[int, ...]) -> Any:
         """A constant of 32-bit integers."""
@@ -237,11 +243,6 @@ class Context:
         flat = np.zeros(max(length, int(np.prod(values.shape))), np.float32)
         flat[: int(np.prod(values.shape))] = np.asarray(values, np.float32).reshape(-1)
         return self.upload(flat, "fp32")
-
-    def _put(self, values: NDArray[Any]) -> Any:
-        data = host.to_device(values, stream=self.stream)
-        self.synchronize()
-        return data
 
     def _copy_in(self, stored: NDArray[Any], data: Any) -> None:
         """Through pinned memory, so that the copy runs beside other streams' work."""

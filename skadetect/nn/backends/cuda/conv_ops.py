@@ -249,6 +249,11 @@ def _bias(context: Context, bias: Any, outputs: int, group: int) -> Any:
     if bias is None:
         return context.constant(("zeros", outputs), lambda: np.zeros(length, np.float32))
     if isinstance(bias, Tensor):
-        bias = context.to_host(bias)
+        padded = context.empty((length,), "fp32")
+        source: Any = context.parameter(bias).data
+        target: Any = padded.data
+        numbers = source[group * outputs : (group + 1) * outputs]
+        target[:outputs].copy_to_device(numbers, stream=context.stream)
+        return padded
     mine = bias if bias.size == outputs else bias[group * outputs : (group + 1) * outputs]
     return context.parameter(mine, length=length)

@@ -24,6 +24,7 @@ from skadetect.nn.backends.cuda import (
     elementwise,
     filter_gradient,
     inputs,
+    optimizer,
     pieces,
     pooling,
     selection,
@@ -165,6 +166,7 @@ _NUMBERS = {
     types.int64: np.int64,
     types.uint64: np.uint64,
     types.float32: np.float32,
+    types.float64: np.float64,
 }
 
 
@@ -254,6 +256,20 @@ def features_recipe(precision: str) -> Recipe:
     """See `inputs.make_features`."""
     kinds = (_FLOATS, _INTS, _FLOATS, _FLOATS, _stored(precision), _INT, _INT, _LONG, _LONG)
     return Recipe(inputs.make_features, _positional(precision), kinds)
+
+
+def optimizer_recipe(name: str, *options: Any) -> Recipe:
+    """A kernel of `optimizer` by the name of its factory without ``make_``."""
+    doubles, double = types.float64[::1], types.float64
+    kinds: dict[str, tuple[Any, ...]] = {
+        "square_sums": (_FLOATS, doubles, _LONG),
+        "control": (doubles, doubles, _INT, double, double),
+        "adamw": (*(_FLOATS,) * 4, doubles, *(_FLOAT,) * 6, _LONG, _LONG),
+        "momentum": (*(_FLOATS,) * 3, doubles, *(_FLOAT,) * 3, _LONG, _LONG),
+        "average": (_FLOATS, doubles, doubles, double, _FLOAT, _LONG),
+        "follow": (_FLOATS, _FLOATS, _FLOAT, _LONG, _LONG),
+    }
+    return Recipe(getattr(optimizer, f"make_{name}"), _positional(*options), kinds[name])
 
 
 def pooling_recipe(name: str, precision: str, kind: str) -> Recipe:

@@ -70,6 +70,9 @@ def recipes() -> dict[str, kernels.Recipe]:
         found.append(kernels.column_recipe(name, "fp16"))
     found += [kernels.white_noise_recipe(), kernels.batch_recipe()]
     found += [kernels.features_recipe(precision) for precision in ("fp16", "fp32")]
+    for name in ("square_sums", "control", "adamw", "average", "follow"):
+        found.append(kernels.optimizer_recipe(name))
+    found += [kernels.optimizer_recipe("momentum", nesterov) for nesterov in (False, True)]
     found += [kernels.column_recipe("column_sums", "fp16", normed=normed) for normed in (False, True)]
     return {recipe.name: recipe for recipe in found}
 
