@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft
 
 from skadetect.beams import PixelBeam
+from skadetect.nn.backends.base import Piece
 from skadetect.train.sources import Sources
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+#: Share of its peak below which the kernel of correlated noise is left out.
+KERNEL_EDGE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,41 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class Patch:
-    """A cut-out of a field: snr (z, y, x) float32, its beam, its sources in the patch's own pixels."""
+    """A cut-out of a field.
+
+    Attributes
+    ----------
+    snr : numpy.ndarray, (z, y, x), float32
+        Signal to noise, where `gain` is 1 and `noise` 0; else what it is still to be made of.
+    beam : PixelBeam
+        Of the pixels.
+    sources : Sources
+        In the patch's own pixels.
+    gain, noise, seed : float, float, int
+        Factor on the pixels, rms and seed of the noise that is then to be added, see `put_off_noise`.
+    """
 
     snr: np.ndarray
     beam: PixelBeam
     sources: Sources
+    gain: float = 1.0
+    noise: float = 0.0
+    seed: int = 0
+
+    @property
+    def piece(self) -> Piece:
+        """What a back end makes the pixels of."""
+        kernel = None
+        if self.noise > 0.0:
+            kernel = np.float32(self.noise) * noise_kernel(self.snr.shape[-2:], self.beam)
+        return Piece(self.snr, self.gain, kernel, self.seed)
 
 
-def augment(patch: Patch, rng: np.random.Generator, options: AugmentOptions) -> Patch:
+def augment(patch: Patch, rng: np.random.Generator, options: AugmentOptions, *, later: bool = False) -> Patch:
     """Draw and apply all changes.
 
-    The random numbers drawn do not depend on the patch's content, only on its shape.
+    The random numbers drawn do not depend on the patch's content, only on its shape. With `later` the pixels
+    are a view of those given, and what is to be done to their values is left to who asks for `Patch.piece`.
     """
     mirror_x, mirror_y, swap, noisy = rng.random(4)
     mirror_z = rng.random() if patch.snr.shape[0] > 1 else 1.0
@@ -63,8 +91,11 @@ def augment(patch: Patch, rng: np.random.Generator, options: AugmentOptions) -> 
     if options.transpose and swap < 0.5 and patch.snr.shape[-1] == patch.snr.shape[-2]:
         patch = transpose(patch)
     if noisy < options.noise_probability and options.noise > 0.0:
-        patch = add_noise(patch, rng, options.noise * level)
-    return rescale(patch, float(factor)) if options.flux > 0.0 else patch
+        noise = put_off_noise if later else add_noise
+        patch = noise(patch, rng, options.noise * level)
+    if options.flux == 0.0:
+        return patch
+    return put_off_factor(patch, float(factor)) if later else rescale(patch, float(factor))
 
 
 def flip_z(patch: Patch) -> Patch:
@@ -112,6 +143,18 @@ def add_noise(patch: Patch, rng: np.random.Generator, level: float) -> Patch:
     return replace(patch, snr=noise, sources=patch.sources.scaled(1.0 / total))
 
 
+def put_off_factor(patch: Patch, factor: float) -> Patch:
+    """`rescale` for pixels that are made later."""
+    sources = patch.sources.scaled(factor)
+    return replace(patch, sources=sources, gain=patch.gain * factor, noise=patch.noise * factor)
+
+
+def put_off_noise(patch: Patch, rng: np.random.Generator, level: float) -> Patch:
+    """`add_noise` for pixels that are made later: of its noise only a seed is drawn."""
+    patch = put_off_factor(patch, 1.0 / float(np.hypot(1.0, level)))
+    return replace(patch, noise=patch.gain * level, seed=int(rng.integers(1 << 63)))
+
+
 def correlated_noise(shape: tuple[int, ...], beam: PixelBeam, rng: np.random.Generator) -> np.ndarray:
     """White noise seen through the beam, plane by plane, with unit expected rms.
 
@@ -120,6 +163,31 @@ def correlated_noise(shape: tuple[int, ...], beam: PixelBeam, rng: np.random.Gen
     numpy.ndarray, `shape`, float32
     """
     white = rng.standard_normal(shape, dtype=np.float32)
+    spectrum = fft.rfft2(white) * _transfer(shape[-2:], beam).astype(np.float32)
+    return np.asarray(fft.irfft2(spectrum, s=shape[-2:]), dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def noise_kernel(shape: tuple[int, int], beam: PixelBeam) -> np.ndarray:
+    """What white noise is convolved with, round the edges of a plane, to be that of `correlated_noise`.
+
+    Returns
+    -------
+    numpy.ndarray, (y, x), float32
+        Of odd extents, its middle at no shift; the sum of its squares is 1. Read-only.
+    """
+    whole = fft.fftshift(fft.irfft2(_transfer(shape, beam), s=shape))
+    middle = [extent // 2 for extent in shape]
+    seen = np.argwhere(np.abs(whole) >= KERNEL_EDGE * whole[middle[0], middle[1]])
+    reach = np.minimum(np.abs(seen - middle).max(axis=0), [(extent - 1) // 2 for extent in shape])
+    part = whole[tuple(slice(m - r, m + r + 1) for m, r in zip(middle, reach, strict=True))]
+    kernel = np.asarray(part / np.sqrt((part**2).sum()), np.float32)
+    kernel.flags.writeable = False
+    return kernel
+
+
+def _transfer(shape: tuple[int, ...], beam: PixelBeam) -> np.ndarray:
+    """Half spectrum of a plane's noise of unit expected rms over that of white noise."""
     ky = fft.fftfreq(shape[-2])[:, None]
     kx = fft.rfftfreq(shape[-1])[None, :]
     along = kx * np.cos(beam.theta) + ky * np.sin(beam.theta)
@@ -132,12 +200,11 @@ def correlated_noise(shape: tuple[int, ...], beam: PixelBeam, rng: np.random.Gen
     if shape[-1] % 2 == 0:
         twice[:, -1] = 1.0
     rms = np.sqrt((transfer**2 * twice).sum() / (shape[-2] * shape[-1]))
-    spectrum = fft.rfft2(white) * (transfer / rms).astype(np.float32)
-    return np.asarray(fft.irfft2(spectrum, s=shape[-2:]), dtype=np.float32)
+    return np.asarray(transfer / rms)
 
 
 def _turned(patch: Patch, snr: np.ndarray, position: np.ndarray, *, sign: float, offset: float) -> Patch:
     """The patch with pixels and positions moved and every angle mapped to sign * theta + offset."""
     sources = patch.sources.with_(position=position, theta=sign * patch.sources.theta + offset)
     beam = replace(patch.beam, theta=sign * patch.beam.theta + offset)
-    return Patch(snr, beam, sources)
+    return replace(patch, snr=snr, beam=beam, sources=sources)

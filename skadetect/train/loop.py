@@ -20,10 +20,12 @@ from skadetect.nn.backends.base import Backend
 from skadetect.nn.backends.select import get_backend
 from skadetect.nn.loss import LossTerms, yolo_loss
 from skadetect.nn.model import Model
+from skadetect.nn.slabs import in_host_memory
 from skadetect.train.augment import Patch
 from skadetect.train.bank import load_banks
 from skadetect.train.checkpoint import load_checkpoint, save_checkpoint
 from skadetect.train.fields import load_fields
+from skadetect.train.inputs import hold_fields, network_input
 from skadetect.train.learner import HostLearner, Learner, learner_for
 from skadetect.train.options import TrainOptions, read_options
 from skadetect.train.record import Record, plot_curves
@@ -100,6 +102,7 @@ def train(
     if getattr(training.backend, "overflows", False) and not state.scale.moving:
         state.scale = LossScale.start(moving=True)
     _run(training, state, progress=progress)
+    training.backend.hold(())
     model = _model(training, state)
     if not (training.out / "best.safetensors").exists():
         model.save(training.out / "best.safetensors")
@@ -141,7 +144,7 @@ def train_step(
     stride, head = options.head.stride, options.head
     learner = HostLearner(state, options.optimizer, backend) if learner is None else learner
     network = learner.network
-    features = np.stack([options.normalization.apply(patch.snr, patch.beam) for patch in patches])
+    features = network_input(patches, options.normalization, backend)
     targets = batch_targets(
         [patch_targets(p, options.specs, stride=stride, options=options.selection) for p in patches]
     )
@@ -185,11 +188,20 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
     logger.info("%d fields, %d sources", len(training_fields), sum(len(f.sources) for f in training_fields))
     logger.info("%d banks, %d galaxies", len(banks), sum(len(bank) for bank in banks))
     held = load_held_out(options.validation, base, normalization=options.normalization)
+    backend = get_backend(options.backend, options.precision)
+    later = not in_host_memory(backend)
+    if later:
+        count = hold_fields(training_fields, weights, backend)
+        logger.info("%d of %d fields are kept on the device", count, len(training_fields))
     sampler = PatchSampler(
-        [*training_fields, *banks], np.append(weights, bank_weights), options.sampling, seed=options.seed
+        [*training_fields, *banks],
+        np.append(weights, bank_weights),
+        options.sampling,
+        seed=options.seed,
+        later=later,
     )
     records = Record(out / "losses.csv"), Record(out / "validation.csv")
-    return Training(options, out, get_backend(options.backend, options.precision), sampler, held, *records)
+    return Training(options, out, backend, sampler, held, *records)
 
 
 def _run(training: Training, state: TrainState, *, progress: bool) -> None:

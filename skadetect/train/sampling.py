@@ -73,6 +73,8 @@ class PatchSampler:
         How.
     seed : int
         Batch k depends on this and k alone: a resumed training sees what the interrupted one would have.
+    later : bool
+        Leave what is to be done to the values of pixels to the back end, see `augment`.
 
     Raises
     ------
@@ -81,9 +83,16 @@ class PatchSampler:
     """
 
     def __init__(
-        self, fields: Sequence[Field | Bank], weights: np.ndarray, options: SamplingOptions, *, seed: int
+        self,
+        fields: Sequence[Field | Bank],
+        weights: np.ndarray,
+        options: SamplingOptions,
+        *,
+        seed: int,
+        later: bool = False,
     ) -> None:
         self.fields = list(fields)
+        self.later = later
         self.options = options
         self.seed = seed
         self._extended = [_extended_weights(one) for one in self.fields]
@@ -97,7 +106,8 @@ class PatchSampler:
     def batch(self, step: int) -> list[Patch]:
         """The augmented patches of one step."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        return [augment(self._draw(rng), rng, self.options.augment) for _ in range(self.options.batch)]
+        options, later = self.options.augment, self.later
+        return [augment(self._draw(rng), rng, options, later=later) for _ in range(self.options.batch)]
 
     def batches(self, first: int, last: int) -> Iterator[list[Patch]]:
         """The batches of the steps first <= step < last, in order, some made ahead by the workers."""

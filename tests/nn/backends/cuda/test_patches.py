@@ -1,0 +1,45 @@
+"""A training's patches, cut and changed on the device, are those of the CPU's sampler."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skadetect.nn.backends import cpu, reference
+from skadetect.nn.backends.cuda.backend import CudaBackend
+from skadetect.normalize import Normalization
+from skadetect.train.augment import AugmentOptions
+from skadetect.train.inputs import hold_fields, network_input
+from tests.train.test_inputs import assert_same, cube_field, samplers
+from tests.train.test_sampling import field
+
+pytestmark = pytest.mark.usefixtures("simulator")
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "sent"])
+@pytest.mark.parametrize("fields", [[field(1), field(2)], [cube_field()]], ids=["images", "cube"])
+def test_without_noise_they_are_the_same(fields, held):
+    here, there = samplers(fields, patch=8)
+    backend = CudaBackend(0, "fp32")
+    if held:
+        assert hold_fields(fields, np.ones(len(fields)), backend) == len(fields)
+    assert_same(here.batch(1), there.batch(1), backend)
+
+
+def test_noise_follows_from_the_seed_as_in_the_reference():
+    _, there = samplers([cube_field()], patch=8, batch=3, augment=AugmentOptions(noise_probability=0.5))
+    patches, backend = there.batch(1), CudaBackend(0, "fp32")
+    assert 0 < sum(patch.noise > 0 for patch in patches) < 3
+    pieces = [patch.piece for patch in patches]
+    made = backend.to_host(backend.batch(pieces))
+    np.testing.assert_allclose(made, reference.batch(pieces), rtol=2e-6, atol=4e-6)
+    np.testing.assert_array_equal(made, backend.to_host(backend.batch(pieces)))
+
+
+def test_features_in_16_bits_are_those_of_the_cpu_rounded():
+    here, there = samplers([field(1)], patch=8, batch=2)
+    norm, backend = Normalization(), CudaBackend(0, "fp16")
+    x = network_input(there.batch(0), norm, backend)
+    assert x.kind == "fp16" and x.shape == (2, 1, 8, 8, norm.features)
+    expected = network_input(here.batch(0), norm, cpu)
+    np.testing.assert_allclose(backend.to_host(x), expected, rtol=2.0**-11 + 5e-6, atol=1e-7)
