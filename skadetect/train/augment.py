@@ -9,7 +9,7 @@ import numpy as np
 from scipy import fft
 
 from skadetect.beams import PixelBeam
-from skadetect.nn.backends.base import Piece
+from skadetect.nn.backends.pieces import Piece
 from skadetect.train.sources import Sources
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from skadetect.nn.backends.pieces import Piece
 from skadetect.stretches import Stretches
 
 Array = npt.NDArray[np.floating[Any]]
@@ -46,28 +47,6 @@ class Move(NamedTuple):
     spread: float = 1.0
     epsilon: float = 0.0
     nesterov: bool = False
-
-
-class Piece(NamedTuple):
-    """A sample of signal to noise that is still to be made: gain * pixels + noise, but blank pixels stay 0.
-
-    Attributes
-    ----------
-    pixels : array (z, y, x), float32
-        A view with any strides.
-    gain : float
-        Factor on them.
-    kernel : array (y, x), float32, or None
-        Of odd extents, no larger than a plane: the noise is white noise of unit rms summed with these
-        weights, plane by plane, round the edges of a plane.
-    seed : int
-        Of the white noise.
-    """
-
-    pixels: Array
-    gain: float = 1.0
-    kernel: Array | None = None
-    seed: int = 0
 
 
 class Backend(Protocol):

@@ -11,22 +11,20 @@ backward pass adds to it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcinv
 
 from skadetect.formulas import ASINH, LINEAR, TANH
-from skadetect.nn.backends.base import Array, Axes, Piece
+from skadetect.nn.backends import pieces
+from skadetect.nn.backends.base import Array, Axes
+from skadetect.nn.backends.splitmix import words
 from skadetect.stretches import Stretches
 
 PIXELS = (1, 2, 3)  # the axes z, y, x
-GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, the step of SplitMix64
-MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))  # shifts and factors of SplitMix64
-WORD = 0xFFFFFFFFFFFFFFFF
+
+hold, batch = pieces.hold, pieces.batch
 
 
 def to_device(x: Any) -> Any:
@@ -37,28 +35,6 @@ def to_device(x: Any) -> Any:
 def to_host(x: Any) -> Any:
     """The array itself."""
     return x
-
-
-def hold(arrays: Sequence[Array]) -> int:
-    """All: they are where they are."""
-    return len(arrays)
-
-
-def batch(pieces: Sequence[Piece]) -> Array:
-    """Each by itself."""
-    return np.stack([_made(piece) for piece in pieces])
-
-
-def white_noise(shape: tuple[int, ...], seed: int) -> Array:
-    """Standard normal numbers that follow from seed and index only.
-
-    Of word i of SplitMix64, started as for dropout, the upper 31 bits are the chance of a larger size, in
-    units of 2**-31 and in the middle of one, and the lowest bit is the sign.
-    """
-    word = _words(math.prod(shape), seed)
-    chance = ((word >> np.uint64(33)) + 0.5) * 2.0**-31
-    size = np.sqrt(2.0) * erfcinv(chance)
-    return np.where(word & np.uint64(1), -size, size).astype(np.float32).reshape(shape)
 
 
 def features(s: Array, stretches: Stretches, constants: Array) -> Array:
@@ -285,7 +261,7 @@ def dropout_forward(x: Array, rate: float, *, seed: int) -> Array:
     doi:10.1145/2660193.2660195) are at least rate 2**32. The generator starts at the mixed seed, so that near
     seeds give unrelated masks. A mask depends on seed and index only: all back ends draw the same one.
     """
-    word = _words(x.size, seed)
+    word = words(x.size, seed)
     kept = (word >> np.uint64(32)) >= np.uint64(rate * 2.0**32)
     return np.where(kept.reshape(x.shape), x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))
 
@@ -296,23 +272,6 @@ def dropout_backward(grad: Array, rate: float, *, seed: int) -> Array:
 
 
 # Helpers ----------------------------------------------------------------------------------------------------
-
-
-def _made(piece: Piece) -> Array:
-    made = piece.pixels if piece.gain == 1.0 else piece.pixels * np.float32(piece.gain)
-    if piece.kernel is None:
-        return made
-    white, reach = white_noise(made.shape, piece.seed), [extent // 2 for extent in piece.kernel.shape]
-    noise = np.zeros_like(made)
-    for (j, k), weight in np.ndenumerate(piece.kernel):
-        noise += weight * np.roll(white, (reach[0] - j, reach[1] - k), axis=(-2, -1))
-    return np.where(piece.pixels == 0, np.float32(0), made + noise)
-
-
-def _words(count: int, seed: int) -> NDArray[np.uint64]:
-    """The first words of SplitMix64, which starts at the mixed seed."""
-    index = np.arange(1, count + 1, dtype=np.uint64)
-    return _mix(index * np.uint64(GOLDEN) + _mix(np.array([seed & WORD], np.uint64)))
 
 
 def _output_shape(
@@ -366,10 +325,3 @@ def _scatter(grad: Array, argmax: NDArray[np.int32] | None, input_shape: tuple[i
     sample, feature = np.arange(batch)[:, None, None], np.arange(features)
     np.add.at(dx, (sample, argmax.reshape(batch, -1, features), feature), grad.reshape(batch, -1, features))
     return dx.reshape(input_shape)
-
-
-def _mix(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The output function of SplitMix64."""
-    for shift, factor in MIX:
-        word = (word ^ (word >> np.uint64(shift))) * np.uint64(factor)
-    return word ^ (word >> np.uint64(31))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from skadetect.nn.backends import reference
-from skadetect.nn.backends.base import Piece
 from tests.nn.backends import ops, torch_oracle
 
 STEP = 1e-6  # of the central differences: truncation and rounding are both below 1e-8 in double precision
@@ -132,30 +130,3 @@ def test_dropout_masks_of_near_seeds_and_elements_are_unrelated(shift, seed):
     first = reference.dropout_forward(np.ones(size), 0.5, seed=5) - 1
     second = reference.dropout_forward(np.ones(size + shift), 0.5, seed=seed)[shift:] - 1
     assert abs((first * second).mean()) < 4 / np.sqrt(size)
-
-
-def test_white_noise_is_standard_normal():
-    noise = reference.white_noise((4, 200, 250), seed=7)
-    size = noise.size
-    assert noise.dtype == np.float32 and abs(noise.mean()) < 4 / np.sqrt(size)
-    assert abs((noise**2).mean() - 1) < 4 * np.sqrt(2 / size)
-    assert abs((noise**4).mean() - 3) < 4 * np.sqrt(96 / size)
-    assert stats.kstest(noise.reshape(-1)[::10], "norm").pvalue > 0.01
-
-
-@pytest.mark.parametrize(("shift", "seed"), [(0, 6), (1, 5), (2, 5), (64, 5), (1, 6)])
-def test_white_noise_of_near_seeds_and_elements_is_unrelated(shift, seed):
-    size = 40_000
-    first, second = reference.white_noise((size,), 5), reference.white_noise((size + shift,), seed)[shift:]
-    assert abs((first * second).mean()) < 4 / np.sqrt(size)
-
-
-def test_noise_is_summed_with_the_kernel_round_the_edges_and_blanks_stay():
-    pixels = np.zeros((1, 3, 4), np.float32)
-    pixels[0, 0, 0] = 8.0
-    kernel = np.array([[1.0, 2.0, 4.0]], np.float32)
-    white = reference.white_noise(pixels.shape, 9)
-    made = reference.batch([Piece(pixels, 0.5, kernel, 9)])
-    assert made.shape == (1, 1, 3, 4) and np.count_nonzero(made) == 1
-    expected = 4.0 + white[0, 0, 3] + 2.0 * white[0, 0, 0] + 4.0 * white[0, 0, 1]
-    assert made[0, 0, 0, 0] == pytest.approx(expected, rel=1e-6)

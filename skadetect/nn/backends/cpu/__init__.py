@@ -24,7 +24,8 @@ from skadetect.nn.backends.cpu.pool import (
     pool_backward,
     pool_forward,
 )
-from skadetect.nn.backends.reference import batch, hold, to_device, to_host
+from skadetect.nn.backends.pieces import batch, hold
+from skadetect.nn.backends.reference import to_device, to_host
 from skadetect.stretches import features
 
 __all__ = [

@@ -14,16 +14,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from skadetect.nn.backends.base import Array, Axes, Piece
+from skadetect.nn.backends.base import Array, Axes
 from skadetect.nn.backends.cuda import column_ops, conv_ops, input_ops, kernels, piece_ops
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
-from skadetect.nn.backends.cuda.numbers import mixed_seed
 from skadetect.nn.backends.cuda.piece_ops import Holdings
 from skadetect.nn.backends.cuda.replay import replayed
 from skadetect.nn.backends.cuda.tensor import Tensor, integers
 from skadetect.nn.backends.cuda.tiles import element_bytes
 from skadetect.nn.backends.cuda.weights import DeviceWeights
+from skadetect.nn.backends.pieces import Piece
+from skadetect.nn.backends.splitmix import mixed_seed
 from skadetect.stretches import Stretches
 
 logger = logging.getLogger(__name__)

@@ -105,6 +105,10 @@ class Context:
             self._copy_in(stored, tensor.data)
         return tensor
 
+    def send(self, values: NDArray[np.float32], data: Any) -> None:
+        """Copy numbers into a device array, as `upload` does into one of its own."""
+        self._copy_in(np.ascontiguousarray(values), data)
+
     def to_host(self, tensor: Tensor) -> NDArray[np.float32]:
         """Copy a tensor to the host as float32."""
         return decode(self.download(tensor.data, tensor.size), tensor.kind).reshape(tensor.shape)

@@ -243,13 +243,17 @@ def select_recipe(precision: str) -> Recipe:
 
 def white_noise_recipe() -> Recipe:
     """See `pieces.make_white_noise`."""
-    return Recipe(pieces.make_white_noise, (), (_LONGS, _FLOATS, _INT, _LONG))
+    return Recipe(pieces.make_white_noise, (), (_LONGS, _FLOATS, _INT, _INT, _LONG))
 
 
 def batch_recipe() -> Recipe:
     """See `pieces.make_batch`."""
-    kinds = (_FLOATS, _LONGS, _FLOATS, _FLOATS, _FLOATS, _INT, _INT, _INT, _INT, _LONG)
-    return Recipe(pieces.make_batch, (), kinds)
+    return Recipe(pieces.make_batch, (), (*(_FLOATS,) * 3, _LONGS, _FLOATS, _INT, _INT, _INT, _LONG))
+
+
+def compositions_recipe() -> Recipe:
+    """See `pieces.make_compositions`."""
+    return Recipe(pieces.make_compositions, (), (*(_FLOATS,) * 3, _LONGS, _LONGS, _INT, _INT, _INT, _LONG))
 
 
 def features_recipe(precision: str) -> Recipe:

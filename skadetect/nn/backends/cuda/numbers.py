@@ -8,14 +8,6 @@ from skadetect.nn.backends.cuda.device import float32, inlined, ops, uint32, uin
 from skadetect.nn.backends.cuda.tiles import element_bytes
 
 
-def mixed_seed(seed: int) -> int:
-    """The output function of SplitMix64: where its words start that follow from a seed."""
-    word = seed & 0xFFFFFFFFFFFFFFFF
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        word = ((word ^ (word >> shift)) * factor) & 0xFFFFFFFFFFFFFFFF
-    return word ^ (word >> 31)
-
-
 def reader(precision: str) -> Any:
     """Device function: the number at an index of an array that starts at an address, as float32."""
     if element_bytes(precision) == 4:

@@ -68,7 +68,7 @@ def recipes() -> dict[str, kernels.Recipe]:
         found += [kernels.pooling_recipe(name, "fp16", kind) for kind in ("max", "average")]
     for name in ("moments", "normalise", "norm_backward", "merge_moments", "merge_sums", "norm_factors"):
         found.append(kernels.column_recipe(name, "fp16"))
-    found += [kernels.white_noise_recipe(), kernels.batch_recipe()]
+    found += [kernels.white_noise_recipe(), kernels.batch_recipe(), kernels.compositions_recipe()]
     found += [kernels.features_recipe(precision) for precision in ("fp16", "fp32")]
     for name in ("square_sums", "control", "adamw", "average", "follow"):
         found.append(kernels.optimizer_recipe(name))
