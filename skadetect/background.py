@@ -20,6 +20,7 @@ from scipy.ndimage import distance_transform_edt
 
 from skadetect._numba import JIT, PARALLEL
 from skadetect.background_channels import steady
+from skadetect.background_mesh import Background
 from skadetect.errors import ConfigError
 from skadetect.image import Image
 
@@ -63,44 +64,6 @@ class BackgroundOptions:
             raise ConfigError(f"{self}: expected an odd number of channels")
         if not (self.upper > -1 and self.lower > 2 and self.cell_beams > 0):
             raise ConfigError(f"{self}: expected upper > -1, lower > 2 and cell_beams > 0")
-
-
-@dataclass(frozen=True)
-class Background:
-    """Background level and noise of an image as a mesh.
-
-    Attributes
-    ----------
-    level, rms : (z, my, mx) float64
-        At the centres of the cells, in the image's unit.
-    shape : (z, y, x)
-        Of the image.
-    """
-
-    level: NDArray[np.float64]
-    rms: NDArray[np.float64]
-    shape: tuple[int, int, int]
-
-    def at(
-        self, lo: tuple[int, int, int], hi: tuple[int, int, int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Level and rms of the pixels lo <= index < hi, bilinear between cell centres.
-
-        Outside the mesh's centres, and outside the image, the nearest value holds. A pixel's value does not
-        depend on the window it is asked in.
-
-        Returns
-        -------
-        level, rms : (z, y, x) float32
-        """
-        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
-        planes = np.clip(np.arange(lo[0], lo[0] + size[0]), 0, self.shape[0] - 1)
-        rows = _mesh_positions(lo[1], size[1], extent=self.shape[1], cells=self.level.shape[1])
-        columns = _mesh_positions(lo[2], size[2], extent=self.shape[2], cells=self.level.shape[2])
-        out = np.empty((2, *size), np.float32)
-        for values, plane in zip((self.level, self.rms), out, strict=True):
-            _interpolate(values, planes, rows, columns, plane)
-        return out[0], out[1]
 
 
 def estimate_background(
@@ -157,12 +120,6 @@ def mesh_shape(image: Image, options: BackgroundOptions | None = None) -> tuple[
 def _edges(extent: int, cells: int) -> NDArray[np.int64]:
     """Borders of cells that share an extent equally."""
     return np.rint(np.linspace(0, extent, cells + 1)).astype(np.int64)
-
-
-def _mesh_positions(start: int, count: int, *, extent: int, cells: int) -> NDArray[np.float64]:
-    """Positions of pixels in units of cells, 0 at the first cell's centre, held within the centres."""
-    position = (np.arange(start, start + count) + 0.5) * (cells / extent) - 0.5
-    return np.clip(position, 0.0, cells - 1.0)
 
 
 def _row_of_cells(
@@ -352,26 +309,3 @@ def _without_padding(values: NDArray[np.float32]) -> NDArray[np.float32]:
     if longest == n or longest < 16 + 8 * runner_up:
         return values
     return np.concatenate((values[:begin], values[begin + longest :]))
-
-
-@numba.njit(**PARALLEL)
-def _interpolate(
-    mesh: NDArray[np.float64],
-    planes: NDArray[np.int64],
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    out: NDArray[np.float32],
-) -> None:
-    """Bilinear values of a mesh at rows and columns given in cells."""
-    last_y, last_x = mesh.shape[1] - 1, mesh.shape[2] - 1
-    left = np.minimum(columns.astype(np.int64), max(last_x - 1, 0))
-    right = np.minimum(left + 1, last_x)
-    share = columns - left
-    for i in numba.prange(rows.size):
-        y = min(int(rows[i]), max(last_y - 1, 0))
-        fy = rows[i] - y
-        for k in range(planes.size):
-            lower, upper = mesh[planes[k], y], mesh[planes[k], min(y + 1, last_y)]
-            line = (1.0 - fy) * lower + fy * upper
-            for j in range(columns.size):
-                out[k, i, j] = (1.0 - share[j]) * line[left[j]] + share[j] * line[right[j]]

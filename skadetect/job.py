@@ -208,8 +208,8 @@ def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArr
     """Signal to noise of the tile; background and noise are worked out a slab at a time."""
     s = np.empty_like(pixels)
     for start, stop in slabs(tile.read_shape, job.image):
-        level, rms = _maps(tile, job, start, stop)
-        s[start:stop] = job.model.normalization.snr(pixels[start:stop], level, rms)
+        z, y, x = tile.read_lo
+        job.background.snr(pixels[start:stop], (z + start, y, x), out=s[start:stop])
     if job.model.head.ndim == 3:
         fill_blanks(s, pixels, job.image.pixel_beam, low=tile.read_lo, high=job.image.shape)
     return s

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from skadetect._numba import PARALLEL
 from skadetect.beams import PixelBeam
 from skadetect.errors import ConfigError
 from skadetect.formulas import STRETCHES
@@ -59,24 +57,6 @@ class Normalization:
     def features(self) -> int:
         """Number of network input features."""
         return len(self.stretches) + (3 if self.beam_planes else 0)
-
-    def snr(
-        self, pixels: NDArray[np.float32], level: NDArray[np.float32], rms: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Signal to noise (pixels - level) / rms; NaN pixels become 0.
-
-        Parameters
-        ----------
-        pixels, level, rms : (z, y, x) float32
-            Image, background and noise in the same unit.
-
-        Returns
-        -------
-        (z, y, x) float32
-        """
-        out = np.empty(pixels.shape, np.float32)
-        _snr(_rows(pixels), _rows(level), _rows(rms), _rows(out))
-        return out
 
     def apply(self, s: NDArray[np.float32], beam: PixelBeam) -> NDArray[np.float32]:
         """Network input features of a signal-to-noise map.
@@ -142,22 +122,3 @@ class Normalization:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"normalization {dict(data)}: {error}") from error
         return cls(**values)
-
-
-def _rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A (z, y, x) array as contiguous (z * y, x), without a copy if it is contiguous."""
-    return np.ascontiguousarray(values, np.float32).reshape(-1, values.shape[-1])
-
-
-@numba.njit(**PARALLEL)
-def _snr(
-    pixels: NDArray[np.float32],
-    level: NDArray[np.float32],
-    rms: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    """Signal to noise of rows."""
-    for i in numba.prange(pixels.shape[0]):
-        for j in range(pixels.shape[1]):
-            value = (pixels[i, j] - level[i, j]) / rms[i, j]
-            out[i, j] = value if np.isfinite(value) else np.float32(0)

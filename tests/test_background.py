@@ -93,6 +93,24 @@ def test_interpolation_by_hand() -> None:
     assert not outside.any()
 
 
+def test_signal_to_noise_is_that_of_the_maps_in_any_window() -> None:
+    rng = np.random.default_rng(3)
+    background = Background(rng.normal(size=(5, 3, 4)), rng.uniform(1, 2, (5, 3, 4)), (5, 60, 90))
+    pixels = rng.normal(size=(5, 60, 90)).astype(np.float32)
+    pixels[1, 2, 3:5] = np.nan, np.inf
+    level, rms = background.at((0, 0, 0), (5, 60, 90))
+    expected = np.where(np.isfinite(pixels), (pixels - level) / rms, 0)
+    whole = background.snr(pixels, (0, 0, 0))
+    np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=1e-6)
+    assert whole.dtype == np.float32 and whole[1, 2, 3] == whole[1, 2, 4] == 0
+    for lo, hi in [((0, 0, 7), (5, 60, 8)), ((1, 13, 2), (4, 41, 89)), ((2, 59, 0), (3, 60, 90))]:
+        part = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True))
+        out = np.full([b - a for a, b in zip(lo, hi, strict=True)], np.nan, np.float32)
+        assert background.snr(np.ascontiguousarray(pixels[part]), lo, out=out) is out
+        np.testing.assert_array_equal(out, whole[part])
+    assert np.isfinite(background.snr(np.ones((2, 5, 5), np.float32), (-1, -5, -5))).all()
+
+
 @pytest.mark.parametrize("padding", [np.nan, 0.0])
 def test_padding_does_not_count(noise: np.ndarray, padding: float) -> None:
     array = noise + 7

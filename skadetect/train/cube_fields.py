@@ -64,7 +64,7 @@ def load_cube_fields(
     fields = []
     for start in sorted({*range(0, depth - channels + 1, channels), depth - channels}):
         window = (start, 0, 0), (start + channels, height, width)
-        snr = normalization.snr(seen.read(*window), *background.at(*window))
+        snr = background.snr(seen.read(*window), window[0])
         inside = (sources.position[:, 0] >= start - 0.5) & (sources.position[:, 0] < start + channels - 0.5)
         here = sources.take(np.flatnonzero(inside))
         here = here.with_(position=here.position - np.array([start, 0.0, 0.0]))

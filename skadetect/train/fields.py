@@ -130,8 +130,8 @@ def observe(image: Path_, normalization: Normalization) -> Observation:
     """
     seen = match_sampling(open_image(image), normalization.fwhm_range, normalization.channel_range)
     background = estimate_background(seen)
-    whole = (0, 0, 0), seen.shape
-    return Observation(seen, background, normalization.snr(seen.read(*whole), *background.at(*whole)))
+    first = (0, 0, 0)
+    return Observation(seen, background, background.snr(seen.read(first, seen.shape), first))
 
 
 def load_field(

@@ -1,0 +1,150 @@
+"""Background and noise of an image as a mesh of cells, bilinear between their centres, read by windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from skadetect._numba import JIT, PARALLEL
+
+
+class _Where(NamedTuple):
+    """Places of a window's pixels in a mesh.
+
+    Planes of channels, rows in cells; columns by stretches between the centres of two cells: the left cell and
+    the first column of each (and the end), and each column's share of the right cell.
+    """
+
+    planes: NDArray[np.int64]
+    rows: NDArray[np.float64]
+    left: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    share: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Background:
+    """Background level and noise of an image as a mesh.
+
+    Attributes
+    ----------
+    level, rms : (z, my, mx) float64
+        At the centres of the cells, in the image's unit.
+    shape : (z, y, x)
+        Of the image.
+    """
+
+    level: NDArray[np.float64]
+    rms: NDArray[np.float64]
+    shape: tuple[int, int, int]
+
+    def at(
+        self, lo: tuple[int, int, int], hi: tuple[int, int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Level and rms of the pixels lo <= index < hi, bilinear between cell centres.
+
+        Outside the mesh's centres, and outside the image, the nearest value holds. A pixel's value does not
+        depend on the window it is asked in.
+
+        Returns
+        -------
+        level, rms : (z, y, x) float32
+        """
+        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
+        out = np.empty((2, *size), np.float32)
+        where = self._where(lo, size)
+        for values, plane in zip((self.level, self.rms), out, strict=True):
+            _interpolate(values, where, plane)
+        return out[0], out[1]
+
+    def snr(
+        self, pixels: NDArray[np.float32], lo: tuple[int, int, int], *, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Signal to noise (pixels - level) / rms of a window, without making maps of either.
+
+        Parameters
+        ----------
+        pixels : (z, y, x) float32
+            The window, in the image's unit.
+        lo : (z, y, x)
+            Its first pixel in the image.
+        out : (z, y, x) float32, optional
+            Where to put it.
+
+        Returns
+        -------
+        (z, y, x) float32
+            0 where pixels are blank.
+        """
+        out = np.empty(pixels.shape, np.float32) if out is None else out
+        _signal_to_noise(pixels, self.level, self.rms, self._where(lo, pixels.shape), out)
+        return out
+
+    def _where(self, lo: tuple[int, int, int], size: tuple[int, ...]) -> _Where:
+        """Where the pixels of a window are in the mesh."""
+        planes = np.clip(np.arange(lo[0], lo[0] + size[0]), 0, self.shape[0] - 1)
+        rows = _mesh_positions(lo[1], size[1], extent=self.shape[1], cells=self.level.shape[1])
+        columns = _mesh_positions(lo[2], size[2], extent=self.shape[2], cells=self.level.shape[2])
+        left = np.minimum(columns.astype(np.int64), max(self.level.shape[2] - 2, 0))
+        starts = np.append(np.flatnonzero(np.diff(left, prepend=-1)), left.size)
+        return _Where(planes, rows, left[starts[:-1]], starts, (columns - left).astype(np.float32))
+
+
+def _mesh_positions(start: int, count: int, *, extent: int, cells: int) -> NDArray[np.float64]:
+    """Positions of pixels in units of cells, 0 at the first cell's centre, held within the centres."""
+    position = (np.arange(start, start + count) + 0.5) * (cells / extent) - 0.5
+    return np.clip(position, 0.0, cells - 1.0)
+
+
+@numba.njit(**PARALLEL)
+def _interpolate(mesh: NDArray[np.float64], where: _Where, out: NDArray[np.float32]) -> None:
+    """Bilinear values of a mesh."""
+    for i in numba.prange(where.rows.size):
+        for k in range(where.planes.size):
+            line, row = _mesh_line(mesh[where.planes[k]], where.rows[i]), out[k, i]
+            for c in range(where.left.size):
+                value, step = _ends(line, where.left[c])
+                for j in range(where.starts[c], where.starts[c + 1]):
+                    row[j] = value + where.share[j] * step
+
+
+@numba.njit(**PARALLEL)
+def _signal_to_noise(
+    pixels: NDArray[np.float32],
+    level: NDArray[np.float64],
+    rms: NDArray[np.float64],
+    where: _Where,
+    out: NDArray[np.float32],
+) -> None:
+    """(pixels - level) / rms, 0 where that is not finite."""
+    for i in numba.prange(where.rows.size):
+        for k in range(where.planes.size):
+            levels = _mesh_line(level[where.planes[k]], where.rows[i])
+            noises = _mesh_line(rms[where.planes[k]], where.rows[i])
+            line, row = pixels[k, i], out[k, i]
+            for c in range(where.left.size):
+                base, rise = _ends(levels, where.left[c])
+                noise, step = _ends(noises, where.left[c])
+                for j in range(where.starts[c], where.starts[c + 1]):
+                    share = where.share[j]
+                    value = (line[j] - (base + share * rise)) / (noise + share * step)
+                    row[j] = value if np.isfinite(value) else np.float32(0)
+
+
+@numba.njit(**JIT)
+def _mesh_line(plane: NDArray[np.float64], row: float) -> NDArray[np.float32]:
+    """A plane of the mesh at a row given in cells."""
+    last = plane.shape[0] - 1
+    y = min(int(row), max(last - 1, 0))
+    share = row - y
+    return ((1.0 - share) * plane[y] + share * plane[min(y + 1, last)]).astype(np.float32)
+
+
+@numba.njit(**JIT)
+def _ends(line: NDArray[np.float32], left: int) -> tuple[float, float]:
+    """Value at a cell's centre and the step to the next one."""
+    return line[left], line[min(left + 1, line.size - 1)] - line[left]
