@@ -15,7 +15,7 @@ from skadetect._numba import JIT, PARALLEL
 class _Where(NamedTuple):
     """Places of a window's pixels in a mesh.
 
-    Planes of channels, rows in cells; columns by stretches between the centres of two cells: the left cell and
+    Planes of channels, rows in cells; columns by stretches between two centres of cells: the left cell and
     the first column of each (and the end), and each column's share of the right cell.
     """
 
