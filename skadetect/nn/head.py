@@ -17,7 +17,8 @@ from numba import njit, prange
 
 from skadetect._numba import JIT, PARALLEL
 from skadetect.errors import ModelError
-from skadetect.formulas import box_side, centre_offset, logit, sigmoid
+from skadetect.formulas import logit, sigmoid
+from skadetect.matching import decode_box
 
 
 @dataclass(frozen=True)
@@ -183,19 +184,6 @@ def _decode_selected(outputs: Any, head: HeadSpec, raw_limits: np.ndarray) -> De
     shape = np.array(outputs.shape[1:4], dtype=np.int64)
     _fill_selected(index, rows, head.prior_array, head.geometry, shape, (head.classes, head.parameters), out)
     return Decoded(*out)
-
-
-@njit(**JIT)
-def decode_box(
-    raw: np.ndarray, cell: np.ndarray, prior: np.ndarray, geometry: np.ndarray, box: np.ndarray
-) -> None:
-    """Corners, shape (2, ndim), of the box in a cell's raw outputs; `cell` is its index on the ndim axes."""
-    ndim = len(prior)
-    for k in range(ndim):
-        centre = (centre_offset(raw[k], geometry[ndim]) + cell[k]) * geometry[k]
-        half = 0.5 * box_side(raw[ndim + k], prior[k], geometry[ndim + 1], geometry[ndim + 2])
-        box[0, k] = centre - half
-        box[1, k] = centre + half
 
 
 def _raw_limits(threshold: float | Sequence[float], head: HeadSpec) -> np.ndarray:

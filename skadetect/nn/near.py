@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from skadetect.nn.association import BACKGROUND, NEAR, Assignment
+from skadetect.matching import BACKGROUND, NEAR
+from skadetect.nn.association import Assignment
 from skadetect.nn.head import HeadSpec
+from skadetect.nn.places import near_cells
 from skadetect.nn.targets import Targets
 
 
@@ -26,14 +28,6 @@ def mark_near(assignment: Assignment, targets: Targets, head: HeadSpec, cells: t
     cells : tuple of int
         Extents (Z, Y, X) of the cells of a patch.
     """
-    if not len(targets):
-        return
-    shape = np.array(cells[3 - head.ndim :])
-    own = np.floor(targets.boxes.mean(axis=1) / np.array(head.stride[3 - head.ndim :])).astype(np.int64)
-    steps = np.indices((3,) * head.ndim).reshape(head.ndim, -1).T - 1
-    around = (own[:, None] + steps).reshape(-1, head.ndim)
-    patch = np.repeat(np.repeat(np.arange(targets.n_patches), np.diff(targets.start)), len(steps))
-    inside = ((around >= 0) & (around < shape)).all(axis=1)
-    flat = np.ravel_multi_index(tuple(around[inside].T), tuple(shape))
-    rows = assignment.target[patch[inside], flat]
-    assignment.target[patch[inside], flat] = np.where(rows == BACKGROUND, NEAR, rows)
+    rows = assignment.target.reshape(-1, head.n_boxes)
+    near = near_cells(targets, head, cells)
+    rows[near] = np.where(rows[near] == BACKGROUND, NEAR, rows[near])
