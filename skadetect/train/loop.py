@@ -151,10 +151,11 @@ def train_step(
     outputs, tape = network.forward_train_on(features, backend, seed=state.step)
     learner.follow(network.statistics(tape))
     startup = state.step < options.loss.association.startup_steps
+    scale = state.scale.factor
     terms, gradient = yolo_loss(
-        backend.to_host(outputs), targets, head, options.loss, startup=startup, seed=state.step
+        outputs, targets, head, options.loss, startup=startup, seed=state.step, scale=scale
     )
-    gradients = network.backward_on(tape, gradient * np.float32(state.scale.factor), backend)
+    gradients = network.backward_on(tape, gradient, backend)
     peak = options.optimizer.learning_rate
     rate = learning_rate(state.step, steps=options.steps, peak=peak, options=options.schedule)
     norm, whole = learner.learn(gradients, rate=rate)

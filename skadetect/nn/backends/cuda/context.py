@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect.errors import SkadetectError
-from skadetect.nn.backends.cuda import kernels
+from skadetect.nn.backends.cuda import kernels, loss_ops
 from skadetect.nn.backends.cuda.device import SIMULATED, host
 from skadetect.nn.backends.cuda.kernels import Recipe, blocks_for
 from skadetect.nn.backends.cuda.tensor import Pool, Streams, Tensor, decode, encode, integers, kind_of
@@ -235,6 +235,10 @@ class Context:
         flat, numbers = self.download(longs, total), self.download(rows.data, total * width)
         order = np.argsort(flat)  # threads find room in any order
         return flat[order], numbers.reshape(total, width)[order]
+
+    def box_loss(self, outputs: Tensor, task: Any, *, scale: float) -> tuple[Tensor, NDArray[np.float64]]:
+        """See `Tensor.box_loss`."""
+        return loss_ops.box_loss(self, outputs, task, scale=scale)
 
     def free_bytes(self) -> int:
         """Memory of the device that nothing holds."""

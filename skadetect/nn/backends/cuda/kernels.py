@@ -24,6 +24,7 @@ from skadetect.nn.backends.cuda import (
     elementwise,
     filter_gradient,
     inputs,
+    loss,
     optimizer,
     pieces,
     pooling,
@@ -260,6 +261,30 @@ def features_recipe(precision: str) -> Recipe:
     """See `inputs.make_features`."""
     kinds = (_FLOATS, _INTS, _FLOATS, _FLOATS, _stored(precision), _INT, _INT, _LONG, _LONG)
     return Recipe(inputs.make_features, _positional(precision), kinds)
+
+
+def loss_recipe(name: str) -> Recipe:
+    """A kernel of `loss` by the name of its factory without ``make_``."""
+    flags, long, double = types.uint8[::1], types.int64[::1], types.float64[::1]
+    rows, places, boxes = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
+    truth = (boxes, types.float32[:, ::1], long, _FLOATS)
+    settings = (long, double, double, double, rows, long, double, double)
+    drawn = (double, flags, flags, types.uint64[::1])
+    kinds: dict[str, tuple[Any, ...]] = {
+        "predict": (_FLOATS, rows, rows, double, boxes, _INTS, _FLOATS, _LONG, _LONG),
+        "ignore": (boxes, boxes, long, places, places, long, _INTS, types.float64, _LONG, _LONG, _LONG),
+        "match": (
+            *(boxes, boxes, flags, long, long, long, rows, double, *drawn, _INTS, _FLOATS, _INTS),
+            *(_LONG, _LONG, _LONG, types.uint64, _LONG, _LONG),
+        ),
+        "near": (long, _INTS, _LONG, _LONG),
+        "terms": (
+            *(_FLOATS, _INTS, _FLOATS, rows, *truth, rows, double, *settings, _INTS, _FLOATS, double),
+            *(types.float64, _LONG, _LONG, _LONG, _LONG, _LONG),
+        ),
+        "merge_terms": (double, _INTS, double, _INT),
+    }
+    return Recipe(getattr(loss, f"make_{name}"), (), kinds[name])
 
 
 def optimizer_recipe(name: str, *options: Any) -> Recipe:

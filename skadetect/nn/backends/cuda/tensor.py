@@ -158,6 +158,26 @@ class Tensor:
         found: tuple[NDArray[Any], NDArray[Any]] = self.context.select(self, limits, width=width, place=place)
         return found
 
+    def box_loss(self, task: Any, *, scale: float) -> tuple[Tensor, NDArray[np.float64]]:
+        """Loss of these raw outputs (batch, z, y, x, feature).
+
+        Parameters
+        ----------
+        task : skadetect.box_loss.LossTask
+            Targets and settings.
+        scale : float
+            Factor on the gradient.
+
+        Returns
+        -------
+        gradient : Tensor
+            As layers are stored.
+        terms : ndarray
+            Sums of the parts of the loss, then the number of matched boxes; nothing else leaves the device.
+        """
+        found: tuple[Tensor, NDArray[np.float64]] = self.context.box_loss(self, task, scale=scale)
+        return found
+
 
 def kind_of(precision: str) -> str:
     """How numbers are stored in a precision of computing."""

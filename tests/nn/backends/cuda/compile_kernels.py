@@ -70,6 +70,8 @@ def recipes() -> dict[str, kernels.Recipe]:
         found.append(kernels.column_recipe(name, "fp16"))
     found += [kernels.white_noise_recipe(), kernels.batch_recipe(), kernels.compositions_recipe()]
     found += [kernels.features_recipe(precision) for precision in ("fp16", "fp32")]
+    for name in ("predict", "ignore", "match", "near", "terms", "merge_terms"):
+        found.append(kernels.loss_recipe(name))
     for name in ("square_sums", "control", "adamw", "average", "follow"):
         found.append(kernels.optimizer_recipe(name))
     found += [kernels.optimizer_recipe("momentum", nesterov) for nesterov in (False, True)]

@@ -11,6 +11,8 @@ REGISTERS = 64 * 1024
 SHARED = {"sm_80": 163 * 1024, "sm_90a": 227 * 1024}
 #: The most registers of a thread: three blocks of 128 threads stay resident, or more of others.
 CAP, SIMPLE_CAP = 168, 80
+#: Of kernels in float64, whose numbers take two registers: two blocks of 256 threads stay resident.
+DOUBLE_CAP, DOUBLE = 128, ("make_ignore", "make_match", "make_terms")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,8 @@ def test_nothing_is_spilled(reports):
 def test_registers_and_shared_memory_leave_room(reports):
     for (name, architecture), said in reports.items():
         product = name.startswith(("make_convolution", "make_filter_gradient"))
-        assert said["registers"] <= (CAP if product else SIMPLE_CAP), (name, architecture)
+        cap = CAP if product else DOUBLE_CAP if name.startswith(DOUBLE) else SIMPLE_CAP
+        assert said["registers"] <= cap, (name, architecture)
         assert said["registers"] * said["threads"] <= REGISTERS
         assert said["shared"] <= SHARED[architecture]
 
