@@ -12,15 +12,19 @@ pytest.importorskip("numba_cuda", reason="numba-cuda is not installed")
 from skadetect.nn.backends import reference
 from skadetect.nn.backends.cuda import tiles
 from skadetect.nn.backends.cuda.backend import CudaBackend
+from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
 from skadetect.nn.backends.cuda.tiles import Tile
+from skadetect.train import loop
+from skadetect.train.checkpoint import load_checkpoint
 from skadetect.train.learner import learner_for
-from skadetect.train.loop import train_step
+from skadetect.train.loop import train, train_step
 from skadetect.train.options import read_options
+from skadetect.train.record import Record
 from skadetect.train.scaling import LossScale
 from skadetect.train.state import new_state
 from tests.train.patches import gaussian_patch
-from tests.train.small_field import write_config
+from tests.train.small_field import write_config, write_field
 
 pytestmark = pytest.mark.skipif(not SIMULATED, reason="NUMBA_ENABLE_CUDASIM is off")
 
@@ -39,15 +43,21 @@ def training(monkeypatch, tmp_path):
     return replace(options, network=network, sampling=replace(options.sampling, patch=16))
 
 
-def steps(training, backend, count=2):
-    """Losses, norms of the gradient and arrays after some steps."""
+def begun(training, backend):
+    """A state, its learner, patches and the back end."""
     patches = [
         gaussian_patch(shape=(16, 16), position=(6.3, 4.6)),
         gaussian_patch(shape=(16, 16), position=(9.3, 7.6), size=(3.0, 3.0)),
     ]
     state = new_state(training)
     state.scale = LossScale.start(moving=getattr(backend, "overflows", False))
-    learner, numbers = learner_for(state, training.optimizer, backend), []
+    return state, learner_for(state, training.optimizer, backend), patches, backend
+
+
+def steps(training, backend, count=2):
+    """Losses, norms of the gradient and arrays after some steps."""
+    state, learner, patches, _ = begun(training, backend)
+    numbers = []
     for _ in range(count):
         terms, more = train_step(state, patches, training, backend=backend, learner=learner)
         numbers.append([*terms.to_dict().values(), more["gradient"]])
@@ -61,3 +71,49 @@ def test_steps_equal_those_of_the_reference(training, precision, tolerance):
     np.testing.assert_allclose(found[0], expected[0], rtol=tolerance, atol=1e-7)
     for name, here in expected[1].items():
         assert np.linalg.norm(found[1][name] - here) < tolerance * np.linalg.norm(here), name
+
+
+def test_only_patches_and_targets_go_there_and_a_few_sums_come_back(training, monkeypatch):
+    """Weights, gradients and outputs stay where they are, from the second step on."""
+    sent, fetched, constants = [], [], []
+    copy_in, download, put = Context._copy_in, Context.download, Context.put
+    monkeypatch.setattr(Context, "_copy_in", lambda *a: sent.append(a[1].nbytes) or copy_in(*a))
+    monkeypatch.setattr(Context, "download", lambda *a: fetched.append(a[2]) or download(*a))
+    monkeypatch.setattr(Context, "put", lambda *a: constants.append(a[1].nbytes) or put(*a))
+    state, learner, patches, backend = begun(training, CudaBackend(0, "fp16"))
+    for _ in range(2):
+        counts = [len(record) for record in (sent, fetched, constants)]
+        train_step(state, patches, training, backend=backend, learner=learner)
+    there, back, new = (record[n:] for record, n in zip((sent, fetched, constants), counts, strict=True))
+    assert sum(there) < 4 * 2 * 16 * 16 + 1000  # pixels of the patches, their targets: the weights are 1600
+    assert sum(back) <= 16 and not new
+
+
+@pytest.mark.slow
+def test_a_training_that_was_cut_off_goes_on_bit_for_bit(training, monkeypatch, tmp_path):
+    write_field(tmp_path / "field1", seed=1)
+    monkeypatch.chdir(tmp_path)
+    options = replace(training, steps=3, checkpoint_every=2, backend="cuda", precision="fp16")
+    train(replace(options, out="whole"), progress=False)
+    original = loop.train_step
+
+    def fails(state, *args, **kwargs):
+        if state.step == 2:
+            raise KeyboardInterrupt
+        return original(state, *args, **kwargs)
+
+    monkeypatch.setattr(loop, "train_step", fails)
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, out="part"), progress=False)
+    monkeypatch.setattr(loop, "train_step", original)
+    train(replace(options, out="part"), progress=False)
+    one, two = (load_checkpoint(tmp_path / out / "checkpoint.safetensors") for out in ("whole", "part"))
+    assert one.arrays.keys() == two.arrays.keys() and one.step == two.step == 3
+    for group, arrays in one.arrays.items():
+        assert arrays, group
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, two.arrays[group][name], err_msg=f"{group} {name}")
+    curves = [Record(tmp_path / out / "losses.csv") for out in ("whole", "part")]
+    for curve in curves:
+        curve.restore(3)
+    np.testing.assert_array_equal(curves[0].column("total"), curves[1].column("total"))
