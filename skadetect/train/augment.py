@@ -9,7 +9,7 @@ import numpy as np
 from scipy import fft
 
 from skadetect.beams import PixelBeam
-from skadetect.nn.backends.pieces import Piece
+from skadetect.nn.backends.pieces import Composition, Piece
 from skadetect.train.sources import Sources
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
@@ -55,6 +55,8 @@ class Patch:
         In the patch's own pixels.
     gain, noise, seed : float, float, int
         Factor on the pixels, rms and seed of the noise that is then to be added, see `put_off_noise`.
+    composition : Composition, optional
+        What is to be made first, of whose space `snr` is a view.
     """
 
     snr: np.ndarray
@@ -63,6 +65,7 @@ class Patch:
     gain: float = 1.0
     noise: float = 0.0
     seed: int = 0
+    composition: Composition | None = None
 
     @property
     def piece(self) -> Piece:
@@ -70,7 +73,7 @@ class Patch:
         kernel = None
         if self.noise > 0.0:
             kernel = np.float32(self.noise) * noise_kernel(self.snr.shape[-2:], self.beam)
-        return Piece(self.snr, self.gain, kernel, self.seed)
+        return Piece(self.snr, self.gain, kernel, self.seed, self.composition)
 
 
 def augment(patch: Patch, rng: np.random.Generator, options: AugmentOptions, *, later: bool = False) -> Patch:

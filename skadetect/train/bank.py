@@ -17,8 +17,9 @@ import numpy as np
 
 from skadetect.beams import PixelBeam
 from skadetect.errors import ConfigError, InputError
-from skadetect.train.augment import Patch, correlated_noise
-from skadetect.train.contaminants import ContaminantOptions, contaminate
+from skadetect.nn.backends.pieces import Composition, Stamp
+from skadetect.train.augment import Patch, correlated_noise, noise_kernel
+from skadetect.train.contaminants import ContaminantOptions, Patterns, draw_contaminants
 from skadetect.train.sources import Sources
 
 # Ratio of an HI disc's thickness to its diameter: no disc is thinner than this seen edge-on.
@@ -118,10 +119,9 @@ class Bank:
     def __len__(self) -> int:
         return len(self.snr)
 
-    def cubelet(self, index: int) -> np.ndarray:
-        """One galaxy of unit line flux, (z, y, x) float32."""
-        stored = self.pixels[self.start[index] : self.start[index + 1]]
-        return stored.astype(np.float32).reshape(self.shape[index]) * np.float32(self.scale[index])
+    def stored(self, index: int) -> np.ndarray:
+        """The pixels of one galaxy, (z, y, x) float16: a view."""
+        return self.pixels[self.start[index] : self.start[index + 1]].reshape(self.shape[index])
 
 
 def load_bank(path: str | os.PathLike[str]) -> Bank:
@@ -164,7 +164,12 @@ def load_banks(groups: tuple[BankGroup, ...], base: Path) -> tuple[list[Bank], n
 
 
 def mixture(
-    bank: Bank, shape: tuple[int, int, int], rng: np.random.Generator, options: MixtureOptions
+    bank: Bank,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+    options: MixtureOptions,
+    *,
+    later: bool = False,
 ) -> Patch:
     """Draw a patch: noise, what contaminates it, and galaxies.
 
@@ -178,14 +183,16 @@ def mixture(
         Source of randomness.
     options : MixtureOptions
         How many galaxies, how bright.
+    later : bool
+        Leave making the pixels to who asks for `Patch.piece`: of the noise only a seed is drawn.
 
     Returns
     -------
     Patch
         In units of the local noise; its sources are all galaxies whose centre is inside.
     """
-    snr = _noise(bank.beam, shape, rng, options)
-    contaminate(snr, bank.beam, rng, options.contaminants)
+    noise = (_put_off_noise if later else _noise)(bank.beam, shape, rng, options)
+    patterns = draw_contaminants(shape, bank.beam, rng, options.contaminants)
     # centres up to half a patch outside: their outskirts reach in
     reach = np.minimum(np.array(shape) // 2, 24)
     volume = float(np.prod(np.array(shape) + 2 * reach))
@@ -194,11 +201,21 @@ def mixture(
     position = rng.uniform(-reach - 0.5, np.array(shape) + reach - 0.5, (count, 3))
     brightness = _signal_to_noise(bank, index, rng, options)
     turned, reversed_ = rng.random((2, count)) < 0.5
+    stamps = []
     for k in range(count):
-        position[k] = _paste(snr, bank, int(index[k]), position[k], brightness[k], turned[k], reversed_[k])
+        stamp, position[k] = _stamp(bank, int(index[k]), position[k], turned[k], reversed_[k], shape)
+        if stamp is not None:
+            stamps.append((stamp, int(index[k]), brightness[k]))
     sources = _sources(bank, index, position, brightness, np.pi * (turned ^ reversed_))
     inside = ((position >= -0.5) & (position < np.array(shape) - 0.5)).all(axis=1)
-    return Patch(snr, bank.beam, sources.take(np.flatnonzero(inside)))
+    sources = sources.take(np.flatnonzero(inside))
+    if isinstance(noise, Composition):
+        composition = _composition(noise, patterns, [_scaled(bank, *each) for each in stamps])
+        return Patch(noise.space, bank.beam, sources, composition=composition)
+    patterns.add_to(noise)
+    for each in stamps:
+        _paste(noise, bank, *each)
+    return Patch(noise, bank.beam, sources)
 
 
 def _noise(
@@ -210,10 +227,38 @@ def _noise(
     noise = correlated_noise((depth, *shape[1:]), beam, rng)
     if smooth:  # weights 1/4, 1/2, 1/4 leave sqrt(3/8) of the rms
         noise = (0.25 * (noise[:-2] + noise[2:]) + 0.5 * noise[1:-1]) * np.float32((3 / 8) ** -0.5)
-    gain, level = rng.standard_normal((2, shape[0], 1, 1), dtype=np.float32)
-    noise *= 1.0 + np.float32(options.rms_error) * gain
-    noise += np.float32(options.level_error) * level
+    gain, level = _channel_errors(shape[0], rng, options)
+    noise *= gain[:, None, None]
+    noise += level[:, None, None]
     return noise
+
+
+def _put_off_noise(
+    beam: PixelBeam, shape: tuple[int, int, int], rng: np.random.Generator, options: MixtureOptions
+) -> Composition:
+    """The same as `_noise` to be made later: a cube with noise only."""
+    smooth, seed = bool(rng.random() < options.hanning), int(rng.integers(1 << 63))
+    gain, level = _channel_errors(shape[0], rng, options)
+    nothing = np.empty((0, shape[0]), np.float32), np.empty((0, *shape[1:]), np.float32)
+    space, kernel = np.empty(shape, np.float32), noise_kernel(shape[1:], beam)
+    return Composition(space, kernel, seed, smooth, gain, level, *nothing, ())
+
+
+def _channel_errors(
+    depth: int, rng: np.random.Generator, options: MixtureOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factor on the noise of each channel, and the level left in it."""
+    gain, level = rng.standard_normal((2, depth), dtype=np.float32)
+    return 1.0 + np.float32(options.rms_error) * gain, np.float32(options.level_error) * level
+
+
+def _composition(noise: Composition, patterns: Patterns, stamps: list[Stamp]) -> Composition:
+    """A cube of noise with patterns and galaxies."""
+    if patterns.curves:
+        curves = np.asarray(np.stack(patterns.curves) / patterns.divisor, np.float32)
+        noise = noise._replace(curves=curves, planes=np.stack(patterns.planes))
+    gain, level = noise.gain / patterns.divisor, noise.level / patterns.divisor
+    return noise._replace(gain=gain, level=level, stamps=stamps)
 
 
 def _signal_to_noise(
@@ -226,27 +271,35 @@ def _signal_to_noise(
     return np.asarray(power_law * beams**options.extended)
 
 
-def _paste(
-    snr: np.ndarray,
-    bank: Bank,
-    index: int,
-    position: np.ndarray,
-    brightness: float,
-    turned: bool,
-    reversed_: bool,
-) -> np.ndarray:
-    """Add one galaxy, turned by half a circle and reversed in z if asked, near a position; where it is."""
-    cubelet, centre = bank.cubelet(index), bank.centre[index].astype(np.float64)
+def _stamp(
+    bank: Bank, index: int, position: np.ndarray, turned: bool, reversed_: bool, shape: tuple[int, int, int]
+) -> tuple[Stamp | None, np.ndarray]:
+    """What a patch sees of a galaxy's stored pixels near a position, if any; and where it is exactly.
+
+    It is turned by half a circle and reversed in z if asked.
+    """
+    stored, centre = bank.stored(index), bank.centre[index].astype(np.float64)
     steps = np.array([-1 if reversed_ else 1, *([-1, -1] if turned else [1, 1])])
-    centre = np.where(steps < 0, np.array(cubelet.shape) - 1 - centre, centre)
+    centre = np.where(steps < 0, np.array(stored.shape) - 1 - centre, centre)
     corner = np.rint(position - centre).astype(int)
-    low, high = np.maximum(corner, 0), np.minimum(corner + cubelet.shape, snr.shape)
-    if (high > low).all():
-        part = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True))
-        whole = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        seen = cubelet[:: steps[0], :: steps[1], :: steps[2]][part]
-        snr[whole] += np.float32(brightness / bank.snr[index]) * seen
-    return np.asarray(corner + centre)
+    low, high = np.maximum(corner, 0), np.minimum(corner + stored.shape, shape)
+    if not (high > low).all():
+        return None, corner + centre
+    part = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True))
+    seen = stored[:: steps[0], :: steps[1], :: steps[2]][part]
+    return Stamp(seen, 1.0, (int(low[0]), int(low[1]), int(low[2]))), corner + centre
+
+
+def _scaled(bank: Bank, stamp: Stamp, index: int, brightness: np.float64) -> Stamp:
+    """A stamp of a galaxy with the factor that makes it so bright."""
+    return stamp._replace(factor=float(bank.scale[index] * brightness / bank.snr[index]))
+
+
+def _paste(snr: np.ndarray, bank: Bank, stamp: Stamp, index: int, brightness: np.float64) -> None:
+    """Add one galaxy."""
+    where = tuple(slice(a, a + n) for a, n in zip(stamp.corner, stamp.pixels.shape, strict=True))
+    unit = stamp.pixels.astype(np.float32) * np.float32(bank.scale[index])
+    snr[where] += np.float32(brightness / bank.snr[index]) * unit
 
 
 def _sources(

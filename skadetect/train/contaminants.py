@@ -31,15 +31,30 @@ class ContaminantOptions:
     ripples: float = 0.15
 
 
-def contaminate(
-    snr: np.ndarray, beam: PixelBeam, rng: np.random.Generator, options: ContaminantOptions
-) -> None:
-    """Add contaminants to a patch in place.
+@dataclass(frozen=True)
+class Patterns:
+    """Sums of curves along z times planes (y, x), and what each channel is divided by afterwards."""
+
+    curves: list[np.ndarray]
+    planes: list[np.ndarray]
+    divisor: np.ndarray
+
+    def add_to(self, snr: np.ndarray) -> None:
+        """Spoil a patch in place."""
+        for curve, plane in zip(self.curves, self.planes, strict=True):
+            snr += curve[:, None, None] * plane
+        snr /= self.divisor[:, None, None]
+
+
+def draw_contaminants(
+    shape: tuple[int, int, int], beam: PixelBeam, rng: np.random.Generator, options: ContaminantOptions
+) -> Patterns:
+    """Draw what spoils a patch.
 
     Parameters
     ----------
-    snr : numpy.ndarray, (z, y, x), float32
-        Noise of unit rms.
+    shape : tuple of int
+        (z, y, x) of a patch, whose noise is of unit rms.
     beam : PixelBeam
         Of the patch.
     rng : numpy.random.Generator
@@ -47,19 +62,26 @@ def contaminate(
     options : ContaminantOptions
         What to add.
     """
+    depth, plane = shape[0], shape[1:]
+    found = Patterns([], [], np.ones(depth, np.float32))
     for _ in range(rng.poisson(options.residuals)):
         level = options.residual_level * np.exp(0.9 * rng.standard_normal()) * rng.choice([-1, 1])
-        snr += (level * _slow(snr.shape[0], rng))[:, None, None] * _point(snr.shape[1:], beam, rng)
+        found.curves.append(level * _slow(depth, rng))
+        found.planes.append(_point(plane, beam, rng))
     if rng.random() < options.absorption:
-        depth, width, place = rng.uniform(2, 15), rng.uniform(1, 6), rng.uniform(0, snr.shape[0])
-        line = -depth * np.exp(-0.5 * ((np.arange(snr.shape[0]) - place) / width) ** 2)
-        snr += line.astype(np.float32)[:, None, None] * _point(snr.shape[1:], beam, rng)
+        deep, width, place = rng.uniform(2, 15), rng.uniform(1, 6), rng.uniform(0, depth)
+        line = -deep * np.exp(-0.5 * ((np.arange(depth) - place) / width) ** 2)
+        found.curves.append(line.astype(np.float32))
+        found.planes.append(_point(plane, beam, rng))
     if rng.random() < options.ripples:
-        first, count = rng.integers(0, snr.shape[0]), rng.integers(1, 5)
-        channels = slice(first, min(first + count, snr.shape[0]))
+        first, count = rng.integers(0, depth), rng.integers(1, 5)
+        channels = slice(first, min(first + count, depth))
         level = rng.uniform(0.3, 2.0)
-        snr[channels] += level * _ripple(snr.shape[1:], beam, rng)
-        snr[channels] /= np.float32(np.hypot(1.0, level / np.sqrt(2.0)))
+        found.curves.append(np.zeros(depth, np.float32))
+        found.curves[-1][channels] = level
+        found.planes.append(_ripple(plane, beam, rng))
+        found.divisor[channels] = np.hypot(1.0, level / np.sqrt(2.0))
+    return found
 
 
 def _point(shape: tuple[int, ...], beam: PixelBeam, rng: np.random.Generator) -> np.ndarray:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from skadetect.nn.backends.base import Backend
+from skadetect.nn.slabs import in_host_memory
 from skadetect.normalize import Normalization
 from skadetect.train.augment import Patch
+from skadetect.train.bank import Bank
 from skadetect.train.fields import Field
+from skadetect.train.sampling import PatchSampler, SamplingOptions
+
+logger = logging.getLogger(__name__)
 
 
 def network_input(patches: Sequence[Patch], normalization: Normalization, backend: Backend) -> Any:
@@ -25,17 +31,42 @@ def network_input(patches: Sequence[Patch], normalization: Normalization, backen
     return backend.features(s, normalization.rows, constants)
 
 
-def hold_fields(fields: Sequence[Field], weights: np.ndarray, backend: Backend) -> int:
-    """Have a back end keep the fields that patches are cut from; how many of them it has room for.
+def sampler_for(
+    backend: Backend,
+    fields: Sequence[Field | Bank],
+    weights: np.ndarray,
+    *,
+    options: SamplingOptions,
+    seed: int,
+) -> PatchSampler:
+    """What draws patches for a network on a back end, which makes their pixels if it has arrays of its own.
 
     Parameters
     ----------
-    fields : sequence of Field
+    backend : Backend
+        Where the network runs; it comes to hold what fits of the fields and banks.
+    fields, weights, options, seed
+        As for `PatchSampler`.
+    """
+    later = not in_host_memory(backend)
+    if later:
+        count = hold_fields(fields, weights, backend)
+        logger.info("%d of %d fields and banks are kept on the device", count, len(fields))
+    return PatchSampler(fields, weights, options, seed=seed, later=later)
+
+
+def hold_fields(fields: Sequence[Field | Bank], weights: np.ndarray, backend: Backend) -> int:
+    """Have a back end keep the fields and banks that patches are made of; how many of them it has room for.
+
+    Parameters
+    ----------
+    fields : sequence of Field or Bank
         Those of which a pixel is drawn most often come first.
     weights : numpy.ndarray, (n,)
         Probability of each.
     backend : Backend
         Where the network runs.
     """
-    often = np.asarray(weights) / [one.snr.size for one in fields]
-    return backend.hold([fields[index].snr for index in np.argsort(-often, kind="stable")])
+    pixels = [one.pixels if isinstance(one, Bank) else one.snr for one in fields]
+    often = np.asarray(weights) / [each.size for each in pixels]
+    return backend.hold([pixels[index] for index in np.argsort(-often, kind="stable")])

@@ -20,12 +20,11 @@ from skadetect.nn.backends.base import Backend
 from skadetect.nn.backends.select import get_backend
 from skadetect.nn.loss import LossTerms, yolo_loss
 from skadetect.nn.model import Model
-from skadetect.nn.slabs import in_host_memory
 from skadetect.train.augment import Patch
 from skadetect.train.bank import load_banks
 from skadetect.train.checkpoint import load_checkpoint, save_checkpoint
 from skadetect.train.fields import load_fields
-from skadetect.train.inputs import hold_fields, network_input
+from skadetect.train.inputs import network_input, sampler_for
 from skadetect.train.learner import HostLearner, Learner, learner_for
 from skadetect.train.options import TrainOptions, read_options
 from skadetect.train.record import Record, plot_curves
@@ -190,16 +189,12 @@ def _prepare(options: TrainOptions, base: Path) -> Training:
     logger.info("%d banks, %d galaxies", len(banks), sum(len(bank) for bank in banks))
     held = load_held_out(options.validation, base, normalization=options.normalization)
     backend = get_backend(options.backend, options.precision)
-    later = not in_host_memory(backend)
-    if later:
-        count = hold_fields(training_fields, weights, backend)
-        logger.info("%d of %d fields are kept on the device", count, len(training_fields))
-    sampler = PatchSampler(
+    sampler = sampler_for(
+        backend,
         [*training_fields, *banks],
         np.append(weights, bank_weights),
-        options.sampling,
+        options=options.sampling,
         seed=options.seed,
-        later=later,
     )
     records = Record(out / "losses.csv"), Record(out / "validation.csv")
     return Training(options, out, backend, sampler, held, *records)

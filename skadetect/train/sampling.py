@@ -132,7 +132,7 @@ class PatchSampler:
         index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.fields) - 1)
         one = self.fields[index]
         if isinstance(one, Bank):
-            return mixture(one, self.options.shape, rng, self.options.mixture)
+            return mixture(one, self.options.shape, rng, self.options.mixture, later=self.later)
         chance, place = rng.random(2)
         weights = self._extended[index]
         if chance < self.options.extended and len(weights):

@@ -21,7 +21,7 @@ def bank(tmp_path_factory):
 def test_cubelets_have_unit_line_flux_and_the_truths_signal_to_noise(bank):
     assert len(bank) == 12 and bank.beam == OPTIONS.beam
     for index in range(len(bank)):
-        cubelet = bank.cubelet(index)
+        cubelet = bank.stored(index).astype(np.float32) * bank.scale[index]
         assert cubelet.sum() / bank.beam.area == pytest.approx(1.0, abs=0.02)
         snr = np.sqrt((cubelet.astype(float) ** 2).sum() / (bank.beam.area / 2))
         assert snr == pytest.approx(bank.snr[index], rel=2e-3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skadetect.errors import ConfigError, InputError
+from skadetect.nn.backends import reference
 from skadetect.train import bank as bank_module
 from skadetect.train.augment import AugmentOptions, augment
 from skadetect.train.bank import BankGroup, MixtureOptions, load_bank, load_banks, mixture
@@ -87,6 +88,51 @@ def test_contaminants_are_there_and_leave_no_truth(bank):
     )
     assert len(spoilt.sources) == 0 and np.isfinite(spoilt.snr).all()
     assert spoilt.snr.mean(axis=0).std() > 2 * clean.snr.mean(axis=0).std()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_but_for_its_noise_a_patch_made_later_is_the_same(bank, monkeypatch, seed):
+    """Patterns, galaxies, levels and truth; drawn by the same generator, turned and scaled alike."""
+
+    def silent(shape, beam, rng):
+        rng.integers(1 << 63)
+        return np.zeros(shape, np.float32)
+
+    monkeypatch.setattr(bank_module, "correlated_noise", silent)
+    options = MixtureOptions(density=200, hanning=0.5, contaminants=ContaminantOptions(3, 2.0, 1.0, 1.0))
+    turning = AugmentOptions(noise_probability=0.0, flux=0.2)
+    here, there = (
+        augment(mixture(bank, SHAPE, rng, options, later=later), rng, turning, later=later)
+        for later, rng in ((later, np.random.default_rng(seed)) for later in (False, True))
+    )
+    piece = there.piece
+    assert len(piece.composition.curves) >= 2 and len(piece.composition.stamps) > 10
+    quiet = piece.composition._replace(kernel=np.zeros((1, 1), np.float32))
+    made = reference.batch([piece._replace(composition=quiet)])[0]
+    np.testing.assert_allclose(made, here.snr, rtol=1e-5, atol=1e-5 * np.abs(here.snr).max())
+    for name, column in vars(here.sources).items():
+        np.testing.assert_allclose(getattr(there.sources, name), column, rtol=1e-12)
+
+
+@pytest.mark.parametrize("hanning", [0.0, 1.0])
+def test_noise_made_later_has_the_rms_and_the_correlation_of_that_made_now(bank, hanning):
+    options = MixtureOptions(density=0, contaminants=CLEAN.contaminants, hanning=hanning, rms_error=0.3)
+    here, there = (
+        mixture(bank, SHAPE, np.random.default_rng(3), options, later=one) for one in (False, True)
+    )
+    made, now = reference.batch([there.piece])[0], here.snr
+    assert made.shape == SHAPE and abs(np.corrcoef(made.ravel(), now.ravel())[0, 1]) < 0.02
+    assert made.std() == pytest.approx(now.std(), rel=0.15)  # its channels' errors are other ones
+    for shift in ((0, 1, 0), (0, 0, 1), (0, 2, 1), (1, 0, 0)):
+        a, b = (each[tuple(slice(n, None) for n in shift)] for each in (made, now))
+        a2, b2 = (each[tuple(slice(None, -n or None) for n in shift)] for each in (made, now))
+        assert (a * a2).mean() / made.var() == pytest.approx((b * b2).mean() / now.var(), abs=0.05)
+
+
+def test_galaxies_made_later_are_views_of_their_bank(bank):
+    piece = mixture(bank, SHAPE, np.random.default_rng(1), CLEAN, later=True).piece
+    assert piece.composition.stamps
+    assert all(np.shares_memory(stamp.pixels, bank.pixels) for stamp in piece.composition.stamps)
 
 
 def test_groups_share_by_weight_and_bad_files_are_told(bank, tmp_path):

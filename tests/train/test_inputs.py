@@ -10,7 +10,7 @@ from skadetect.nn.backends import cpu, reference
 from skadetect.normalize import Normalization
 from skadetect.train.augment import AugmentOptions, add_noise, augment, correlated_noise, noise_kernel
 from skadetect.train.fields import Field
-from skadetect.train.inputs import hold_fields, network_input
+from skadetect.train.inputs import hold_fields, network_input, sampler_for
 from skadetect.train.sampling import PatchSampler, SamplingOptions
 from tests.train.patches import gaussian_patch
 from tests.train.test_sampling import field
@@ -143,3 +143,22 @@ def test_fields_drawn_from_most_densely_are_kept_first():
 
     assert hold_fields(fields, np.array([0.2, 0.7, 0.1]), Few()) == 2
     assert [one.size for one in kept] == [400, 1600, 2200]
+
+
+def test_who_has_arrays_of_its_own_makes_the_pixels():
+    class Elsewhere:
+        def __init__(self):
+            self.held = []
+
+        def to_device(self, x):
+            return x.copy()
+
+        def hold(self, arrays):
+            self.held = list(arrays)
+            return len(self.held)
+
+    fields, there = [field(1), cube_field()], Elsewhere()
+    options = SamplingOptions(patch=12, workers=0)
+    weights = np.ones(2)
+    assert sampler_for(there, fields, weights, options=options, seed=1).later and len(there.held) == 2
+    assert not sampler_for(cpu, fields, weights, options=options, seed=1).later

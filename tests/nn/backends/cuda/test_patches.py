@@ -9,9 +9,12 @@ from skadetect.nn.backends import cpu, reference
 from skadetect.nn.backends.cuda.backend import CudaBackend
 from skadetect.normalize import Normalization
 from skadetect.train.augment import AugmentOptions
+from skadetect.train.bank import MixtureOptions, load_bank
+from skadetect.train.contaminants import ContaminantOptions
 from skadetect.train.inputs import hold_fields, network_input
 from tests.train.test_inputs import assert_same, cube_field, samplers
 from tests.train.test_sampling import field
+from tests.train.toy_bank import write_toy_bank
 
 pytestmark = pytest.mark.usefixtures("simulator")
 
@@ -43,3 +46,17 @@ def test_features_in_16_bits_are_those_of_the_cpu_rounded():
     assert x.kind == "fp16" and x.shape == (2, 1, 8, 8, norm.features)
     expected = network_input(here.batch(0), norm, cpu)
     np.testing.assert_allclose(backend.to_host(x), expected, rtol=2.0**-11 + 5e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "sent"])
+def test_galaxies_of_a_bank_are_pasted_as_in_the_reference(tmp_path, held):
+    bank, backend = load_bank(write_toy_bank(tmp_path / "bank.npz", n=3)), CudaBackend(0, "fp32")
+    dirty = MixtureOptions(density=4000, hanning=0.5, contaminants=ContaminantOptions(1, 2.0, 1.0, 1.0))
+    _, there = samplers([bank], patch=8, channels=6, batch=2, augment=AugmentOptions(), mixture=dirty)
+    if held:
+        assert hold_fields([bank], np.ones(1), backend) == 1
+    pieces = [patch.piece for patch in there.batch(4)]
+    assert all(len(piece.composition.stamps) > 1 for piece in pieces)
+    expected = reference.batch(pieces)
+    made = backend.to_host(backend.batch(pieces))
+    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=3e-6 * np.abs(expected).max())
