@@ -124,6 +124,16 @@ def test_a_checkpoint_goes_on_bit_for_bit(tmp_path, kind):
     assert_states_equal(whole, again, rtol=0)
 
 
+def test_a_training_may_move_from_the_host_to_a_device_and_back():
+    options = OPTIMIZERS["adamw"]
+    here, moved = begun(options), begun(options)
+    made(HostLearner(here, options, cpu), here, range(5))
+    made(HostLearner(moved, options, cpu), moved, range(2))
+    made(KeptLearner(moved, options, DEVICE), moved, range(2, 4))
+    made(HostLearner(moved, options, cpu), moved, range(4, 5))
+    assert_states_equal(here, moved, rtol=2e-6)
+
+
 def test_who_learns_is_the_back_ends_choice():
     options, state = OPTIMIZERS["adamw"], begun(OPTIMIZERS["adamw"])
     assert isinstance(DEVICE, KeepsWeights) and not isinstance(cpu, KeepsWeights)
