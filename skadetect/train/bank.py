@@ -201,20 +201,17 @@ def mixture(
     position = rng.uniform(-reach - 0.5, np.array(shape) + reach - 0.5, (count, 3))
     brightness = _signal_to_noise(bank, index, rng, options)
     turned, reversed_ = rng.random((2, count)) < 0.5
-    stamps = []
-    for k in range(count):
-        stamp, position[k] = _stamp(bank, int(index[k]), position[k], turned[k], reversed_[k], shape)
-        if stamp is not None:
-            stamps.append((stamp, int(index[k]), brightness[k]))
+    seen, position = _stamps(bank, index, position, shape, turned=turned, reversed_=reversed_)
     sources = _sources(bank, index, position, brightness, np.pi * (turned ^ reversed_))
     inside = ((position >= -0.5) & (position < np.array(shape) - 0.5)).all(axis=1)
     sources = sources.take(np.flatnonzero(inside))
     if isinstance(noise, Composition):
-        composition = _composition(noise, patterns, [_scaled(bank, *each) for each in stamps])
+        stamps = [_scaled(bank, stamp, int(index[k]), brightness[k]) for k, stamp in seen]
+        composition = _composition(noise, patterns, stamps)
         return Patch(noise.space, bank.beam, sources, composition=composition)
     patterns.add_to(noise)
-    for each in stamps:
-        _paste(noise, bank, *each)
+    for k, stamp in seen:
+        _paste(noise, bank, stamp, int(index[k]), brightness[k])
     return Patch(noise, bank.beam, sources)
 
 
@@ -271,23 +268,31 @@ def _signal_to_noise(
     return np.asarray(power_law * beams**options.extended)
 
 
-def _stamp(
-    bank: Bank, index: int, position: np.ndarray, turned: bool, reversed_: bool, shape: tuple[int, int, int]
-) -> tuple[Stamp | None, np.ndarray]:
-    """What a patch sees of a galaxy's stored pixels near a position, if any; and where it is exactly.
+def _stamps(
+    bank: Bank,
+    index: np.ndarray,
+    position: np.ndarray,
+    shape: tuple[int, int, int],
+    *,
+    turned: np.ndarray,
+    reversed_: np.ndarray,
+) -> tuple[list[tuple[int, Stamp]], np.ndarray]:
+    """What a patch sees of galaxies near positions, by their numbers; and where those are exactly.
 
-    It is turned by half a circle and reversed in z if asked.
+    They are turned by half a circle and reversed in z if asked.
     """
-    stored, centre = bank.stored(index), bank.centre[index].astype(np.float64)
-    steps = np.array([-1 if reversed_ else 1, *([-1, -1] if turned else [1, 1])])
-    centre = np.where(steps < 0, np.array(stored.shape) - 1 - centre, centre)
+    steps = np.where(np.stack([reversed_, turned, turned], axis=1), -1, 1)
+    extent, centre = bank.shape[index], bank.centre[index].astype(np.float64)
+    centre = np.where(steps < 0, extent - 1 - centre, centre)
     corner = np.rint(position - centre).astype(int)
-    low, high = np.maximum(corner, 0), np.minimum(corner + stored.shape, shape)
-    if not (high > low).all():
-        return None, corner + centre
-    part = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True))
-    seen = stored[:: steps[0], :: steps[1], :: steps[2]][part]
-    return Stamp(seen, 1.0, (int(low[0]), int(low[1]), int(low[2]))), corner + centre
+    low, high = np.maximum(corner, 0), np.minimum(corner + extent, shape)
+    seen = []
+    for k in np.flatnonzero((high > low).all(axis=1)):
+        ranges = zip((low[k] - corner[k]).tolist(), (high[k] - corner[k]).tolist(), strict=True)
+        z, y, x = (slice(a, b) for a, b in ranges)
+        part = bank.stored(int(index[k]))[:: steps[k, 0], :: steps[k, 1], :: steps[k, 2]][z, y, x]
+        seen.append((int(k), Stamp(part, 1.0, tuple(low[k].tolist()))))
+    return seen, corner + centre
 
 
 def _scaled(bank: Bank, stamp: Stamp, index: int, brightness: np.float64) -> Stamp:

@@ -163,9 +163,12 @@ class PatchSampler:
     def _cut_at(self, one: Field, y: int, x: int) -> Patch:
         """The square from a corner on, with the sources in it."""
         side = self.options.patch
-        position = one.sources.position - np.array([0.0] * (one.sources.position.shape[1] - 2) + [y, x])
-        inside = (position[:, -2:] >= -0.5).all(axis=1) & (position[:, -2:] < side - 0.5).all(axis=1)
-        sources = one.sources.with_(position=position).take(inside)
+        row, column = one.sources.position[:, -2], one.sources.position[:, -1]
+        inside = (row >= y - 0.5) & (row < y + side - 0.5)
+        inside &= (column >= x - 0.5) & (column < x + side - 0.5)
+        sources = one.sources.take(np.flatnonzero(inside))
+        corner = np.array([0.0] * (sources.position.shape[1] - 2) + [y, x])
+        sources = sources.with_(position=sources.position - corner)
         return Patch(one.snr[:, y : y + side, x : x + side], one.beam, sources)
 
 

@@ -19,10 +19,10 @@ from tests.nn.backends import ops
 from tests.nn.backends.cuda.test_loss import CASES as LOSSES
 from tests.nn.backends.cuda.test_loss import MORE, assert_equal, both
 from tests.nn.networks import cube_model, small_model
-from tests.train.test_sampling import field
-from tests.train.toy_bank import write_toy_bank
 from tests.nn.test_loss import scene
 from tests.train import test_learner as learning
+from tests.train.test_sampling import field
+from tests.train.toy_bank import write_toy_bank
 
 pytestmark = [
     pytest.mark.gpu,
