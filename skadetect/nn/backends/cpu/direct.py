@@ -15,12 +15,10 @@ from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
 from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.filters import FilterCache, pack, padded
-from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH, tile, touch
+from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH, tile
 
 #: Input of a band, and filters that stay in the second cache beside it, in bytes.
 BAND_BYTES, KEPT_BYTES = 512 * 1024, 384 * 1024
-#: Output larger than this is not even in the third cache.
-LARGE_BYTES = 16 << 20
 #: Floats a multiple of which from pixel to pixel would put the pixels of a tile into few sets of the cache.
 SET = 512
 _CACHE = FilterCache()
@@ -55,8 +53,8 @@ class Geometry(NamedTuple):
 class Layout(NamedTuple):
     """How the work is cut: a band's rows and columns of output pixels, panels of a unit of work.
 
-    And the floats from pixel to pixel of a copied band (0: read in place), whether the second cache keeps all
-    filters, and whether the output is read before it is written, so that the second cache has it.
+    And the floats from pixel to pixel of a copied band (0: read in place), and whether the second cache keeps
+    all filters.
     """
 
     down: int
@@ -64,7 +62,6 @@ class Layout(NamedTuple):
     panels: int
     pitch: int
     kept: bool
-    ahead: bool
 
 
 def conv_direct(
@@ -133,8 +130,7 @@ def _layout(batch: int, g: Geometry) -> tuple[Layout, int]:
     share = panels if bands >= wanted else -(-panels // min(panels, -(-wanted // bands)))
     pitch = g.nf + spread if copied else 0
     room = g.kz * ((down - 1) * g.sy + g.ky) * ((across - 1) * g.sx + g.kx) * pitch
-    ahead = kept and g.by_x == g.of and 4 * batch * g.by_sample <= LARGE_BYTES
-    return Layout(down, across, share, pitch, kept, ahead), room + 1
+    return Layout(down, across, share, pitch, kept), room
 
 
 def inside(g: Geometry) -> bool:
@@ -186,7 +182,7 @@ def _band(
                     count += 1
     pixels = size[0] * size[1]
     places = (pixels + ROWS - 1) // ROWS * ROWS
-    sources, targets = np.empty(places, np.int64), np.empty(places, np.int64)
+    sources, targets = np.empty(places + ROWS, np.int64), np.empty(places + ROWS, np.int64)
     origin = 0 if pitch else ((corner[2] * g.sy - g.py) * g.nx + corner[3] * g.sx - g.px) * g.nf
     start = corner[0] * g.by_sample + corner[1] * g.by_z + corner[2] * g.by_y + corner[3] * g.by_x + column
     apart, place = g.sx * (pitch if pitch else g.nf), 0
@@ -195,54 +191,55 @@ def _band(
             sources[place] = origin + down * g.sy * line + across * apart
             targets[place] = start + down * g.by_y + across * g.by_x
             place += 1
-    sources[pixels:], targets[pixels:] = sources[pixels - 1], targets[pixels - 1]  # fill the last tile
+    # The last tile is filled up, and one more stands behind it.
+    sources[pixels:], targets[pixels:] = sources[pixels - 1], targets[pixels - 1]
     nothing = np.zeros(1, np.float32)
     if count == 0:  # nothing but padding
         sources[:] = 0
         source = nothing.ctypes.data
     else:
         source = buffer.ctypes.data if pitch else x[corner[0]].ctypes.data
-        buffer[-1] = 0.0 if pitch else _touch_input(source, runs[:count], (origin, line), size, g)
-    if layout.ahead:
-        for down in range(size[0]):
-            at = goal[0] + 4 * (start - column + down * g.by_y)
-            buffer[-1] += touch(at, size[1] * g.of)
     length = g.kx * g.nf // taps if count else 1
     _multiply(
         source, sources, runs[: max(1, count)], length, panels, bias[column:], slope, goal, targets,
-        g.of - column, ROWS if layout.kept else places,
+        g.of - column, ROWS if layout.kept else places, _side_by_side(g, size, panels.shape[0]),
     )  # fmt: skip
+
+
+@nb.njit(**JIT)
+def _side_by_side(g: Any, size: Any, panels: int) -> bool:
+    """Whether a unit of work writes whole pixels, each just behind the one before."""
+    lines = size[0] == 1 or (size[1] == g.ox and g.by_y == g.ox * g.of)
+    return g.by_x == g.of and lines and panels * WIDTH >= g.of
 
 
 @nb.njit(**JIT)
 def _multiply(
     source: int, sources: Any, runs: Any, length: int, panels: Any, bias: Any, slope: float, goal: Any,
-    targets: Any, columns: int, group: int,
+    targets: Any, columns: int, group: int, side_by_side: bool,
 ) -> None:  # fmt: skip
-    """All tiles of a band times all panels; by addresses, since it takes time to count views of arrays."""
+    """All tiles of a band times all panels; by addresses, since it takes time to count views of arrays.
+
+    Vectors that are written in part take time too. Where all else that they would write is written later, the
+    features of the pixels behind, they are written whole: the last panel comes first.
+    """
     first_weights, size = panels.ctypes.data, 4 * panels.shape[1] * WIDTH
     offsets, at, to = bias.ctypes.data, sources.ctypes.data, targets.ctypes.data
     table, count = runs.ctypes.data, runs.shape[0]
-    for first in range(0, sources.size, group):
-        for panel in range(panels.shape[0]):
+    end = sources.size - ROWS
+    for first in range(0, end, group):
+        for panel in range(panels.shape[0] - 1, -1, -1):
             column = 4 * panel * WIDTH
             width = min(WIDTH, columns - panel * WIDTH)
+            vectors = -(-width // LANES) * LANES
+            whole = vectors if side_by_side and vectors - width <= columns else width
             extra = goal[1] + column if goal[1] else 0
-            for place in range(first, min(first + group, sources.size), ROWS):
+            for place in range(first, min(first + group, end), ROWS):
                 tile(
-                    source, at + 8 * place, 1, table, count, length, first_weights + panel * size, WIDTH,
-                    offsets + column, slope, goal[0] + column, to + 8 * place, extra, width,
+                    source, at + 8 * place, table, count, length, first_weights + panel * size,
+                    offsets + column, slope, goal[0] + column, to + 8 * place, extra,
+                    whole if place + ROWS < end else width,
                 )  # fmt: skip
-
-
-@nb.njit(**JIT)
-def _touch_input(source: int, runs: Any, place: Any, size: Any, g: Any) -> Any:
-    extent = (size[0] - 1) * g.sy + g.ky, (size[1] - 1) * g.sx + g.kx
-    total = np.float32(0)
-    for run in range(0, runs.shape[0], g.ky):
-        for row in range(extent[0]):
-            total += touch(source + 4 * (place[0] + runs[run, 0] + row * place[1]), extent[1] * g.nf)
-    return total
 
 
 @nb.njit(**JIT)

@@ -16,7 +16,7 @@ from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
 from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.direct import Geometry, copy_plane, inside
-from skadetect.nn.backends.cpu.tile import HALF, ROWS, WIDTH, tile
+from skadetect.nn.backends.cpu.tile import HALF, ROWS, WIDTH, tile_apart
 
 #: Input and output gradient of a band, in bytes.
 BAND_BYTES = 256 * 1024
@@ -162,7 +162,7 @@ def add_products(
             outs[m] = (tap + m if tap + m < last else spare + m) * room
         for column in range(0, room, WIDTH):
             at = goal + 4 * column
-            tile(
+            tile_apart(
                 source, rows.ctypes.data, step, runs.ctypes.data, runs.shape[0], length,
                 weights + 4 * column, pitch, zeros.ctypes.data, np.float32(1), at, outs.ctypes.data, at,
                 min(WIDTH, room - column),

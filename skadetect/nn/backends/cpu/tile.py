@@ -5,6 +5,9 @@
 the panel's weights are added. Nothing needs to be gathered: a row's values are read where they lie, in runs.
 In a convolution a row is a pixel and a run the taps along x of one filter row times their features, which lie
 side by side in a channels-last image; in the gradient of filters a row is a tap and a run a line of pixels.
+
+Memory comes several times faster to a processor that reads it in its order than in tiles of pixels, so a tile
+of a convolution asks for what the next one reads and writes, line by line, while it computes.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ HALF = LANES // 2
 WIDTH = 2 * LANES
 #: Rows of weights that are asked for before they are needed.
 AHEAD = 24
+#: Values of a row that a turn of the loop takes, in runs of a multiple of it; floats of a line of the cache.
+TURN, LINE = 4, 16
 
 _FLOAT, _INT, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _BYTE = ir.IntType(8).as_pointer()
@@ -44,9 +49,9 @@ _FUSE = ("contract", "nsz")
 _WHOLE = types.int64
 
 
-@lru_cache(maxsize=4)
-def tile_of(lanes: tuple[int, ...]) -> Callable[..., None]:
-    """Make `tile` for panels of some vectors of these lanes."""
+@lru_cache(maxsize=8)
+def tile_of(lanes: tuple[int, ...], *, side_by_side: bool) -> Callable[..., None]:
+    """Make `tile` for panels of some vectors of these lanes, or else `tile_apart`."""
 
     @intrinsic  # type: ignore[misc]
     def made(
@@ -56,7 +61,7 @@ def tile_of(lanes: tuple[int, ...]) -> Callable[..., None]:
         signature = types.void(*[_WHOLE] * 9, types.float32, *[_WHOLE] * 4)
 
         def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-            _Tile(builder, lanes).write(*arguments)
+            _Tile(builder, lanes, side_by_side).write(*arguments)
             return context.get_dummy_value()
 
         return signature, generate
@@ -64,12 +69,33 @@ def tile_of(lanes: tuple[int, ...]) -> Callable[..., None]:
     return made  # type: ignore[no-any-return]
 
 
-_four, _three = tile_of((LANES, LANES)), tile_of((LANES, HALF))
-_two, _one = tile_of((LANES,)), tile_of((HALF,))
+_LANES = ((LANES, LANES), (LANES, HALF), (LANES,), (HALF,))
+_four, _three, _two, _one = (tile_of(lanes, side_by_side=True) for lanes in _LANES)
+_four_apart, _three_apart, _two_apart, _one_apart = (tile_of(lanes, side_by_side=False) for lanes in _LANES)
 
 
 @numba.njit(**JIT)
 def tile(
+    x: int, rows: int, runs: int, count: int, length: int, weights: int, start: int, slope: float, y: int,
+    outs: int, extra: int, width: int,
+) -> None:  # fmt: skip
+    """Sum products for the first `width` columns of a panel and `ROWS` rows of a convolution.
+
+    As `tile_apart` with values and rows of weights side by side. The tables `rows` and `outs` go on with
+    those of the next tile.
+    """
+    if width > LANES + HALF:
+        _four(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
+    elif width > LANES:
+        _three(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
+    elif width > HALF:
+        _two(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
+    else:
+        _one(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
+
+
+@numba.njit(**JIT)
+def tile_apart(
     x: int, rows: int, step: int, runs: int, count: int, length: int, weights: int, pitch: int,
     start: int, slope: float, y: int, outs: int, extra: int, width: int,
 ) -> None:  # fmt: skip
@@ -82,46 +108,27 @@ def tile(
     at `extra` + outs[m] unless `extra` is zero; `slope` is at most one.
     """
     if width > LANES + HALF:
-        _four(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+        _four_apart(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
     elif width > LANES:
-        _three(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+        _three_apart(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
     elif width > HALF:
-        _two(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
+        _two_apart(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
     else:
-        _one(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
-
-
-@intrinsic  # type: ignore[misc]
-def touch(_: Any, address: Any, n: Any) -> Any:
-    """Sum of the whole vectors among `n` floats, read in their order.
-
-    Memory comes several times faster so than as a tile reads it: the processor sees what is wanted next.
-    """
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        address, n = arguments
-        vector = ir.VectorType(_FLOAT, LANES)
-        total = cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES))
-        pointer = builder.inttoptr(address, vector.as_pointer())
-        with cgutils.for_range(builder, builder.sdiv(n, ir.Constant(_INT, LANES))) as loop:
-            value = builder.load(builder.gep(pointer, [loop.index]), align=4)
-            builder.store(builder.fadd(builder.load(total), value), total)
-        return builder.extract_element(builder.load(total), ir.Constant(_INT32, 0))
-
-    return types.float32(_WHOLE, _WHOLE), generate
+        _one_apart(x, rows, step, runs, count, length, weights, pitch, start, slope, y, outs, extra, width)
 
 
 def _prefetch(builder: Any, pointer: Any) -> None:
     kind = ir.FunctionType(ir.VoidType(), [_BYTE, _INT32, _INT32, _INT32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    pointer = builder.bitcast(pointer, _BYTE)
     builder.call(function, [pointer, *(ir.Constant(_INT32, n) for n in (0, 3, 1))])
 
 
 class _Tile:
     """Writes the instructions of one tile."""
 
-    def __init__(self, builder: Any, lanes: tuple[int, ...]) -> None:
-        self.builder = builder
+    def __init__(self, builder: Any, lanes: tuple[int, ...], side_by_side: bool) -> None:
+        self.builder, self.side_by_side = builder, side_by_side
         self.kinds = [ir.VectorType(_FLOAT, n) for n in lanes]
         self.places = [sum(lanes[:v]) for v in range(len(lanes))]
         self.columns = sum(lanes)
@@ -131,6 +138,9 @@ class _Tile:
         start: Any, slope: Any, y: Any, outs: Any, extra: Any, width: Any,
     ) -> None:  # fmt: skip
         bases = [self._at(x, self._whole(rows, m)) for m in range(ROWS)]
+        if self.side_by_side:
+            bases.append(self._at(x, self._whole(rows, ROWS)))
+            self._ask_for_outputs(y, outs)
         first = [
             self._load(kind, self._at(start, self._constant(place)))
             for kind, place in zip(self.kinds, self.places, strict=True)
@@ -177,6 +187,13 @@ class _Tile:
             masks.append(self.builder.icmp_signed("<", lanes, limit))
         return masks
 
+    def _ask_for_outputs(self, y: Any, outs: Any) -> None:
+        """Of the next tile."""
+        for m in range(ROWS, 2 * ROWS):
+            target = self._at(y, self._whole(outs, m))
+            for place in range(0, self.columns, LINE):
+                _prefetch(self.builder, self.builder.gep(target, [self._constant(place)]))
+
     def _over_runs(
         self, bases: list[Any], step: Any, runs: Any, turns: tuple[Any, Any], weights: Any, pitch: Any,
         first: list[Any],
@@ -184,9 +201,7 @@ class _Tile:
         """Sums over all runs, at least one; leaves the builder behind the loop."""
         builder, before = self.builder, self.builder.block
         count, length = turns
-        outer, inner, after, done = (
-            builder.append_basic_block(name) for name in ("outer", "inner", "after", "done")
-        )
+        outer, done = builder.append_basic_block("outer"), builder.append_basic_block("done")
         builder.branch(outer)
         builder.position_at_end(outer)
         run, *sums = self._loop(before, [self._constant(0), *first])
@@ -194,20 +209,54 @@ class _Tile:
         here = self._whole(runs, twice)
         panel = self._at(weights, self._whole(runs, builder.add(twice, self._constant(1))))
         values = [builder.gep(base, [here]) for base in bases]
-        builder.branch(inner)
-        builder.position_at_end(inner)
-        k, offset, row, *inside = self._loop(outer, [length, self._constant(0), panel, *sums])
-        new = self._products(values, offset, row, pitch, inside)
-        rest = builder.sub(k, self._constant(1))
-        following = [rest, builder.add(offset, step), builder.gep(row, [pitch])]
-        self._close([k, offset, row, *inside], [*following, *new], inner)
-        builder.cbranch(builder.icmp_signed(">", rest, self._constant(0)), inner, after)
-        builder.position_at_end(after)
+        new = self._over_run(values, length, step, panel, pitch, sums)
         next_run = builder.add(run, self._constant(1))
-        self._close([run, *sums], [next_run, *new], after)
+        self._close([run, *sums], [next_run, *new], builder.block)
         builder.cbranch(builder.icmp_signed("<", next_run, count), outer, done)
         builder.position_at_end(done)
         return new
+
+    def _over_run(
+        self, values: list[Any], length: Any, step: Any, row: Any, pitch: Any, sums: list[Any]
+    ) -> list[Any]:
+        """Sums over one run, of a convolution `TURN` values a turn if that divides its length."""
+        builder = self.builder
+        if not self.side_by_side:
+            return self._turns(1, length, values, step, row, pitch, sums)
+        made = []
+        whole = self._equal(builder.srem(length, self._constant(TURN)), 0)
+        with builder.if_else(whole) as (quick, slow):
+            for branch, each in ((quick, TURN), (slow, 1)):
+                with branch:
+                    turns = builder.sdiv(length, self._constant(each))
+                    new = self._turns(each, turns, values, step, row, pitch, sums)
+                    made.append((builder.block, new))
+        merged = self._loop(*made[0])
+        self._close(merged, made[1][1], made[1][0])
+        return merged
+
+    def _turns(
+        self, each: int, count: Any, values: list[Any], step: Any, row: Any, pitch: Any, sums: list[Any]
+    ) -> list[Any]:
+        """Sums over a run in turns of `each` values."""
+        builder, before, turn = self.builder, self.builder.block, self.builder.append_basic_block("turn")
+        builder.branch(turn)
+        builder.position_at_end(turn)
+        left, offset, row, *sums = state = self._loop(before, [count, self._constant(0), row, *sums])
+        if each > 1:
+            # The values of the next tile, of which a turn takes `each` in every row, lie side by side.
+            coming = builder.gep(values[ROWS], [builder.mul(offset, self._constant(ROWS))])
+            for place in range(0, each * ROWS, LINE):
+                _prefetch(builder, builder.gep(coming, [self._constant(place)]))
+        for _ in range(each):
+            sums = self._products(values, offset, row, pitch, sums)
+            offset, row = builder.add(offset, step), builder.gep(row, [pitch])
+        rest = builder.sub(left, self._constant(1))
+        self._close(state, [rest, offset, row, *sums], turn)
+        done = builder.append_basic_block("turned")
+        builder.cbranch(builder.icmp_signed(">", rest, self._constant(0)), turn, done)
+        builder.position_at_end(done)
+        return sums
 
     def _products(self, values: list[Any], offset: Any, row: Any, pitch: Any, sums: list[Any]) -> list[Any]:
         builder = self.builder
@@ -216,10 +265,10 @@ class _Tile:
             for kind, place in zip(self.kinds, self.places, strict=True)
         ]
         ahead = builder.gep(row, [builder.mul(pitch, self._constant(AHEAD))])
-        for place in range(0, self.columns, 16):
-            _prefetch(builder, builder.bitcast(builder.gep(ahead, [self._constant(place)]), _BYTE))
+        for place in range(0, self.columns, LINE):
+            _prefetch(builder, builder.gep(ahead, [self._constant(place)]))
         new = []
-        for m, value in enumerate(values):
+        for m, value in enumerate(values[:ROWS]):
             single = builder.load(builder.gep(value, [offset]))
             for v, weight in enumerate(weights):
                 product = builder.fmul(self._splat(self.kinds[v], single), weight, flags=_FUSE)

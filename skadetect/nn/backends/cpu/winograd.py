@@ -188,10 +188,10 @@ def _split_lines(lines: Any, layout: Any) -> Any:
 
 @nb.njit(**JIT)
 def _tables(columns: int, room: int) -> Any:
-    """Where the rows of a tile of products begin and end up, its one run, and what its sums begin with."""
+    """Where the rows of two tiles of products begin and end up, their run, and what their sums begin with."""
     return (
-        np.arange(ROWS) * columns,
-        np.arange(ROWS) * room,
+        np.arange(2 * ROWS) * columns,
+        np.arange(2 * ROWS) * room,
         np.zeros(2, np.int64),
         np.zeros(WIDTH, np.float32),
     )
@@ -208,7 +208,7 @@ def _products(seen: Any, panels: Any, made: Any, tables: Any, part: int, count: 
     source, goal = seen[point].ctypes.data, made[point].ctypes.data + 4 * panel * WIDTH
     for first in range(0, count, ROWS):
         tile(
-            source + 4 * first * columns, rows.ctypes.data, 1, run.ctypes.data, 1, columns, weights, WIDTH,
+            source + 4 * first * columns, rows.ctypes.data, run.ctypes.data, 1, columns, weights,
             zeros.ctypes.data, np.float32(1), goal + 4 * first * room, outs.ctypes.data, 0, width,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skadetect.nn.backends.cpu import conv
+from skadetect.nn.backends.cpu.direct import conv_into
 from tests.nn.backends import ops
 
 
@@ -77,3 +78,20 @@ def test_output_shifts_with_the_input():
     whole = conv.conv_forward(x, filters, None, **options)
     tile = conv.conv_forward(np.ascontiguousarray(x[:, :, 4:24, 10:32]), filters, None, **options)
     np.testing.assert_allclose(tile[:, :, 1:-1, 1:-1], whole[:, :, 3:11, 6:15], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 5, 9, 11, 15, 16, 17, 23, 37, 66])
+@pytest.mark.parametrize("gap", [0, 1])
+def test_nothing_is_written_beside_the_output(outputs, gap):
+    """Vectors of a panel are wider than its features; what lies beside a view is left alone."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(2, 3, 11, 29, 12)).astype(np.float32)
+    filters = rng.normal(size=(1, 1, 1, 12, outputs)).astype(np.float32)
+    bias = rng.normal(size=outputs).astype(np.float32)
+    memory = np.full((4, 3, 11, 29 + gap, outputs), 7.0, np.float32)
+    y = memory[1:3, :, :, :29]
+    conv_into(x, filters, bias, y, stride=(1, 1, 1), before=(0, 0, 0), slope=0.1)
+    expected = np.einsum("bzyxi,io->bzyxo", x, filters[0, 0, 0]) + bias
+    np.testing.assert_allclose(y, np.maximum(expected, 0.1 * expected), rtol=0, atol=1e-5)
+    assert (memory[[0, 3]] == 7.0).all()
+    assert (memory[:, :, :, 29:] == 7.0).all()
