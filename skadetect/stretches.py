@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numba
@@ -46,34 +47,48 @@ def features(
     kinds = np.array([kind for kind, _, _ in stretches], np.int64)
     factors = np.array([row[1:] for row in stretches], np.float32).reshape(-1, 2)
     rows = np.ascontiguousarray(s, np.float32).reshape(-1, width)
-    _features(rows, kinds, factors, np.asarray(constants, np.float32), out.reshape(-1, width, count))
+    make = _make_features(len(stretches), constants.shape[1])
+    make(rows, kinds, factors, np.asarray(constants, np.float32), out.reshape(-1, width, count))
     return out
 
 
-@numba.njit(**PARALLEL)
-def _features(
-    s: NDArray[np.float32],
-    kinds: NDArray[np.int64],
-    factors: NDArray[np.float32],
-    constants: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    """Stretches of rows of signal to noise, then the constants of the sample that they are of."""
-    each = max(1, s.shape[0] // max(1, constants.shape[0]))
-    for i in numba.prange(s.shape[0]):
-        line, row = out[i], np.empty(s.shape[1], np.float32)
-        for k in range(kinds.size):
-            if kinds[k] == TANH:
-                _tanh(s[i], factors[k, 0], row)
-            elif kinds[k] == ASINH:
-                _asinh(s[i], factors[k, 0], row)
-            else:
-                row[:] = s[i] * factors[k, 0]
+@cache
+def _make_features(varying: int, constant: int) -> Any:
+    """Kernel for so many stretches and constants: a row of each stretch, then all of them pixel by pixel."""
+
+    @numba.njit(**PARALLEL)
+    def _features(
+        s: NDArray[np.float32],
+        kinds: NDArray[np.int64],
+        factors: NDArray[np.float32],
+        constants: NDArray[np.float32],
+        out: NDArray[np.float32],
+    ) -> None:
+        each = max(1, s.shape[0] // max(1, constants.shape[0]))
+        for i in numba.prange(s.shape[0]):
+            rows = np.empty((varying, s.shape[1]), np.float32)
+            for k in range(varying):
+                _stretch(s[i], kinds[k], factors[k, 0], rows[k])
+            line, last = out[i].reshape(-1), constants[i // each]
             for j in range(s.shape[1]):
-                line[j, k] = row[j] * factors[k, 1]
-        for k in range(constants.shape[1]):
-            for j in range(s.shape[1]):
-                line[j, kinds.size + k] = constants[i // each, k]
+                for k in range(varying):
+                    line[(varying + constant) * j + k] = rows[k, j] * factors[k, 1]
+                for k in range(constant):
+                    line[(varying + constant) * j + varying + k] = last[k]
+
+    return _features
+
+
+@numba.njit(**JIT)
+def _stretch(s: Any, kind: int, gain: Any, out: Any) -> None:
+    """One function of a row."""
+    if kind == TANH:
+        _tanh(s, gain, out)
+    elif kind == ASINH:
+        _asinh(s, gain, out)
+    else:
+        for j in range(s.size):
+            out[j] = s[j] * gain
 
 
 @numba.njit(**JIT)
