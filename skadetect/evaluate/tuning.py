@@ -2,7 +2,8 @@
 
 What a row adds to the score is its match score if it is a match and -1 if it is not (`thresholds`). The
 threshold of a group is where the sum of that, over its rows of falling confidence, is highest; a group of
-few rows leans on all others. Whether groups are worth it is decided on rows that they were not tuned on.
+few rows leans on all others. Whether groups, or any tuning, are worth it is decided on rows that they were
+not tuned on, where they have to gain more than chance does.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class TuneOptions:
         Parts of the field, each scored at thresholds that were tuned on the others.
     purity : float
         Least purity of what a threshold keeps.
+    sigmas : float
+        Standard deviations by which a tuning has to gain over the given threshold on rows it has not seen.
     """
 
     lowest: float = 0.15
@@ -46,6 +49,7 @@ class TuneOptions:
     strength: float = 100.0
     folds: int = 4
     purity: float = 0.0
+    sigmas: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.lowest < 1.0 or self.strength < 0.0 or self.folds < 2:
@@ -173,18 +177,36 @@ def tune_thresholds(
     n_priors = 1 + max((int(rows.prior.max(initial=0)) for _, rows in fields), default=0)
     shape = (n_priors, max(1, len(options.edges) - 1))
     data, part = _gathered(fields, shape, options)
-    found = {"given": np.full(shape, given), "single": np.full(shape, _single(data, options))}
-    found["groups"] = _grouped(data, shape, options)
+    found = _tables(data, shape, given, options)
     scores = {name: data.total(table) for name, table in found.items()}
-    held = dict.fromkeys(found, 0.0)
+    kept = {name: np.zeros(len(part), bool) for name in found}
     for fold in range(options.folds):
-        rest, here = data.take(part != fold), data.take(part == fold)
-        held["given"] += here.total(found["given"])
-        held["single"] += here.total(np.full(shape, _single(rest, options)))
-        held["groups"] += here.total(_grouped(rest, shape, options))
-    kind = max(held, key=lambda name: held[name])  # of equal ones the simplest
+        for name, limits in _tables(data.take(part != fold), shape, given, options).items():
+            kept[name][part == fold] = data.take(part == fold).reach(limits)
+    held = {name: float(data.gain[rows].sum()) for name, rows in kept.items()}
+    kind = _worthwhile(kept, data.gain, options.sigmas)
     table = tuple(tuple(map(float, row)) for row in found[kind])
     return Tuned(Thresholds(table, options.edges), kind, scores, held)
+
+
+def _tables(data: _Rows, shape: tuple[int, int], given: float, options: TuneOptions) -> dict[str, Floats]:
+    """Thresholds of each kind, the simplest kind first."""
+    return {
+        "given": np.full(shape, given),
+        "single": np.full(shape, _best(data.curves(_grid(options)), given, options)),
+        "groups": _grouped(data, shape, given, options),
+    }
+
+
+def _worthwhile(kept: Mapping[str, NDArray[np.bool_]], gain: Floats, sigmas: float) -> str:
+    """The kind that gains most, of those that gain more than rows judged otherwise would by chance."""
+    best, most = "given", 0.0
+    for name, rows in kept.items():
+        differing = gain[rows != kept["given"]]
+        more = float(gain[rows].sum() - gain[kept["given"]].sum())
+        if more > max(most, sigmas * float(np.sqrt((differing**2).sum()))):
+            best, most = name, more
+    return best
 
 
 def _gathered(
@@ -220,9 +242,14 @@ class _Rows:
     def take(self, index: NDArray[np.bool_]) -> _Rows:
         return _Rows(self.score[index], self.group[index], self.gain[index], self.matched[index])
 
+    def reach(self, table: Floats) -> NDArray[np.bool_]:
+        """Which rows reach their group's threshold."""
+        reached: NDArray[np.bool_] = self.score >= table.ravel()[self.group]
+        return reached
+
     def total(self, table: Floats) -> float:
-        """Score of the rows that reach their group's threshold."""
-        return float(self.gain[self.score >= table.ravel()[self.group]].sum())
+        """Score of those."""
+        return float(self.gain[self.reach(table)].sum())
 
     def curves(self, grid: Floats) -> tuple[Floats, Floats, Floats]:
         """Score, rows and matches at each threshold of a rising grid, each (len(grid),)."""
@@ -240,20 +267,16 @@ def _grid(options: TuneOptions) -> Floats:
     return np.round(np.arange(options.lowest, 0.995, 0.005), 6)
 
 
-def _best(curves: tuple[Floats, Floats, Floats], options: TuneOptions) -> float:
-    """The threshold of the highest score among those pure enough; of equal ones the highest."""
+def _best(curves: tuple[Floats, Floats, Floats], given: float, options: TuneOptions) -> float:
+    """The threshold of the highest score among those pure enough; of equal ones the nearest to `given`."""
     gain, count, matched = curves
     pure = matched >= options.purity * count
     allowed = np.where(pure, gain, -np.inf) if pure.any() else gain
-    grid = _grid(options)
-    return float(grid[len(grid) - 1 - int(np.argmax(allowed[::-1]))])
+    equal = _grid(options)[allowed >= allowed.max() - 1e-9 * max(1.0, abs(float(allowed.max())))]
+    return float(equal[np.argmin(np.abs(equal - given))])
 
 
-def _single(data: _Rows, options: TuneOptions) -> float:
-    return _best(data.curves(_grid(options)), options)
-
-
-def _grouped(data: _Rows, shape: tuple[int, int], options: TuneOptions) -> Floats:
+def _grouped(data: _Rows, shape: tuple[int, int], given: float, options: TuneOptions) -> Floats:
     """Each group's threshold from its own rows, joined by a few of all groups."""
     grid = _grid(options)
     pooled = data.curves(grid)
@@ -262,5 +285,5 @@ def _grouped(data: _Rows, shape: tuple[int, int], options: TuneOptions) -> Float
     for number in range(table.size):
         own = data.take(data.group == number).curves(grid)
         gain, count, matched = (mine + weight * every for mine, every in zip(own, pooled, strict=True))
-        table.flat[number] = _best((gain, count, matched), options)
+        table.flat[number] = _best((gain, count, matched), given, options)
     return table

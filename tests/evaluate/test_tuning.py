@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,30 @@ def test_alike_groups_are_not_told_apart():
     tuned = tune_thresholds([(match_sdc1(sub, PreparedTruth.prepare(truth)), rows)], given=0.5)
     assert tuned.kind in ("given", "single")
     assert tuned.thresholds.lowest == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_threshold_between_the_scores_stays_where_it_was():
+    truth, sub, rows = submission(2, (0.5,), n=200)
+    rows = replace(rows, score=np.where(rows.score > 0.5, 0.9, 0.25))
+    tuned = tune_thresholds([(match_sdc1(sub, PreparedTruth.prepare(truth)), rows)], given=0.61)
+    assert tuned.scores["single"] == tuned.scores["given"] and tuned.kind == "given"
+    low = tune_thresholds([(match_sdc1(sub, PreparedTruth.prepare(truth)), rows)], given=0.2)
+    assert low.kind == "single" and low.thresholds.lowest == pytest.approx(0.255)
+
+
+def test_a_few_rows_do_not_tune_by_chance():
+    """A row in two is real at any score: nothing can be gained, whatever a few rows say."""
+    rng, kinds = np.random.default_rng(7), []
+    for seed in range(30):
+        truth, sub, rows = submission(seed, (0.0,), n=24)
+        false = rng.permutation(24) < 12
+        sub = sub.assign(dec_core=np.where(false, -31.0, sub["dec_core"]))
+        match = match_sdc1(sub, PreparedTruth.prepare(truth))
+        kinds.append(
+            [tune_thresholds([(match, rows)], given=0.5, options=TuneOptions(sigmas=s)).kind for s in (1, 0)]
+        )
+    cautious, greedy = (sum(pair[k] != "given" for pair in kinds) for k in (0, 1))
+    assert cautious <= 5 < greedy
 
 
 def test_frequency_bins_have_their_own():
