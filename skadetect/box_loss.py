@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from numba.extending import register_jitable
 
 from skadetect.formulas import IOU, centre_offset, cross_entropy, fit_quality, residual, sigmoid
-from skadetect.matching import IGNORED, NEAR
 
 #: Parts of the loss: position, size, probability, objectness, classes, parameters.
 TERMS = 6
@@ -54,24 +53,24 @@ class LossTask(NamedTuple):
     members: Any  # targets, int64
     near: Any  # cells next to a target, int64; some more than once
     shape: Any  # cells of a patch on each axis, int64
-    layout: Any  # see `box_loss`
+    layout: Any  # see `matched_loss`
     rules: Any  # see `skadetect.matching`
     settings: LossSettings  # weights as given
     divisor: float  # of all weights; 0: the number of matched boxes
 
 
 @register_jitable
-def box_loss(
+def matched_loss(
     values: Any, matched: Any, place: Any, truth: Any, layout: Any, settings: Any, grad: Any, terms: Any
 ) -> None:
-    """Add up the terms of a box and fill its gradient, which is zero before.
+    """Add up the terms of a matched box and fill its gradient, which is zero before.
 
     Parameters
     ----------
     values, grad, terms : array
         See above.
     matched : tuple
-        Target of the box, or what `skadetect.matching` has instead; its overlap with it.
+        Target of the box; its overlap with it.
     place : tuple
         Index of its cell on each axis, shape (ndim,); which box of the cell it is.
     truth : tuple
@@ -85,15 +84,12 @@ def box_loss(
     cell, b = place
     priors, geometry, classes = layout
     ndim = priors.shape[1]
-    if t >= 0:
-        geometry_loss(values, truth[0][t], cell, priors[b], geometry, settings, grad, terms)
-        presence_loss(values, truth[3][t], quality, ndim, settings, grad, terms)
-        if quality > settings.limits[2]:
-            classes_loss(values, truth[2][t], ndim, classes, settings, grad, terms)
-        if quality > settings.limits[3]:
-            parameters_loss(values, truth[1][t], settings, grad, terms)
-    elif t != IGNORED:
-        background_loss(values, settings.background[1 if t == NEAR else 0, b], ndim, settings, grad, terms)
+    geometry_loss(values, truth[0][t], cell, priors[b], geometry, settings, grad, terms)
+    presence_loss(values, truth[3][t], quality, ndim, settings, grad, terms)
+    if quality > settings.limits[2]:
+        classes_loss(values, truth[2][t], ndim, classes, settings, grad, terms)
+    if quality > settings.limits[3]:
+        parameters_loss(values, truth[1][t], settings, grad, terms)
 
 
 @register_jitable

@@ -14,7 +14,8 @@ import numpy as np
 from numba import njit, prange
 
 from skadetect._numba import JIT, PARALLEL
-from skadetect.box_loss import TERMS, LossSettings, box_loss
+from skadetect.box_loss import TERMS, LossSettings, background_loss, matched_loss
+from skadetect.matching import IGNORED, NEAR
 from skadetect.nn.association import Assignment, associate
 from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss_options import AssociationOptions, LossOptions
@@ -156,5 +157,10 @@ def _loss_patch(
             rest //= outputs.shape[2 - k]
         for b in range(n_boxes):
             values, grad = raw[flat, b * width : (b + 1) * width], slope[flat, b * width : (b + 1) * width]
-            pair = (target[flat, b], quality[flat, b])
-            box_loss(values, pair, (cell, b), truth, layout, settings, grad, terms)
+            t = target[flat, b]
+            if t >= 0:
+                pair = (t, quality[flat, b])
+                matched_loss(values, pair, (cell, b), truth, layout, settings, grad, terms)
+            elif t != IGNORED:
+                weight = settings.background[1 if t == NEAR else 0, b]
+                background_loss(values, weight, ndim, settings, grad, terms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skadetect.box_loss import TERMS, LossSettings, box_loss
+from skadetect.box_loss import TERMS, LossSettings, background_loss, matched_loss
 from skadetect.formulas import overlap
 from skadetect.matching import BACKGROUND, IGNORED, NEAR, cell_seed, decode_box, match_cell, window_cell
 from skadetect.nn.backends.cuda.device import cuda, float32, float64, int32
@@ -131,8 +131,13 @@ def make_terms() -> Any:
             values, grad = outputs[row], gradient[row]
             for k in range(width):
                 grad[k] = float32(0)
-            place = (cells[i // n_boxes % n_cells], i % n_boxes)
-            box_loss(values, (target[i], quality[i]), place, truth, layout, settings, grad, terms)
+            t, b = target[i], i % n_boxes
+            if t >= 0:
+                place = (cells[i // n_boxes % n_cells], b)
+                matched_loss(values, (t, quality[i]), place, truth, layout, settings, grad, terms)
+            elif t != IGNORED:
+                factor = background[1 if t == NEAR else 0, b]
+                background_loss(values, factor, priors.shape[1], settings, grad, terms)
         cuda.syncthreads()
         if thread < TERMS:
             total = 0.0
