@@ -17,6 +17,7 @@ from skadetect._numba import JIT, PARALLEL
 from skadetect.box_loss import TERMS, LossSettings, background_loss, matched_loss
 from skadetect.matching import IGNORED, NEAR
 from skadetect.nn.association import Assignment, associate
+from skadetect.nn.backends.base import DeviceArray
 from skadetect.nn.head import HeadSpec
 from skadetect.nn.loss_options import AssociationOptions, LossOptions
 from skadetect.nn.loss_task import check_parameters, loss_settings, loss_task
@@ -45,7 +46,7 @@ class LossTerms:
 
 
 def yolo_loss(
-    outputs: np.ndarray,
+    outputs: np.ndarray | DeviceArray,
     targets: Targets,
     head: HeadSpec,
     options: LossOptions | None = None,

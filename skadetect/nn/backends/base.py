@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from skadetect.box_loss import LossTask
 from skadetect.nn.backends.pieces import Piece
 from skadetect.stretches import Stretches
 
@@ -208,6 +209,23 @@ class Backend(Protocol):
 
     def softmax_backward(self, y: Array, grad: Array) -> Array:
         """Gradient from the softmax's value y."""
+        ...
+
+
+class DeviceArray(Protocol):
+    """An array that a back end holds elsewhere: what is asked of outputs there; see `cuda.tensor.Tensor`."""
+
+    shape: tuple[int, ...]
+    ndim: int
+
+    def select(
+        self, limits: npt.NDArray[np.float64], *, width: int, place: int
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Rows of `width` numbers whose number at `place` reaches its limit."""
+        ...
+
+    def box_loss(self, task: LossTask, *, scale: float) -> tuple[Any, npt.NDArray[np.float64]]:
+        """Gradient of these raw outputs, and terms of their loss."""
         ...
 
 
