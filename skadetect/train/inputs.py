@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skadetect.nn.backends.base import Backend
+from skadetect.nn.anchor import anchor_maps
+from skadetect.nn.backends.base import Axes, Backend
 from skadetect.nn.slabs import in_host_memory
 from skadetect.normalize import Normalization
 from skadetect.train.augment import Patch
@@ -19,16 +20,32 @@ from skadetect.train.sampling import PatchSampler, SamplingOptions
 logger = logging.getLogger(__name__)
 
 
-def network_input(patches: Sequence[Patch], normalization: Normalization, backend: Backend) -> Any:
-    """Features of a batch of patches, finished or not.
+def network_input(
+    patches: Sequence[Patch], normalization: Normalization, backend: Backend, *, stride: Axes
+) -> tuple[Any, np.ndarray]:
+    """What a network sees of a batch of patches, finished or not.
+
+    Parameters
+    ----------
+    patches : sequence of Patch
+        Of one shape.
+    normalization : Normalization
+        From signal to noise to features.
+    backend : Backend
+        Where the network runs.
+    stride : tuple of int
+        Pixels of an output cell along (z, y, x).
 
     Returns
     -------
     array of the back end, shape (batch, z, y, x, features)
+    numpy.ndarray, (batch, z, y, x) cells, float32
+        Anchors.
     """
     constants = np.stack([normalization.constants(patch.beam) for patch in patches])
     s = backend.batch([patch.piece for patch in patches])
-    return backend.features(s, normalization.rows, constants)
+    features = backend.features(s, normalization.rows, constants)
+    return features, anchor_maps(s, stride, backend)
 
 
 def sampler_for(

@@ -143,9 +143,12 @@ def train_step(
     stride, head = options.head.stride, options.head
     learner = HostLearner(state, options.optimizer, backend) if learner is None else learner
     network = learner.network
-    features = network_input(patches, options.normalization, backend)
+    features, anchors = network_input(patches, options.normalization, backend, stride=stride)
     targets = batch_targets(
-        [patch_targets(p, options.specs, stride=stride, options=options.selection) for p in patches]
+        [
+            patch_targets(patch, options.specs, stride=stride, options=options.selection, anchors=each)
+            for patch, each in zip(patches, anchors, strict=True)
+        ]
     )
     outputs, tape = network.forward_train_on(features, backend, seed=state.step)
     learner.follow(network.statistics(tape))

@@ -10,6 +10,7 @@ import numpy as np
 from skadetect.errors import ConfigError
 from skadetect.nn.anchor import anchor_map
 from skadetect.nn.backends.base import Axes
+from skadetect.nn.backends.pieces import batch
 from skadetect.nn.loss import Targets
 from skadetect.parameters import ParameterSpec, encode
 from skadetect.train.augment import Patch
@@ -59,7 +60,12 @@ class PatchTargets:
 
 
 def patch_targets(
-    patch: Patch, specs: Sequence[ParameterSpec], *, stride: Axes, options: SelectionOptions
+    patch: Patch,
+    specs: Sequence[ParameterSpec],
+    *,
+    stride: Axes,
+    options: SelectionOptions,
+    anchors: np.ndarray | None = None,
 ) -> PatchTargets:
     """Select the sources of a patch and encode them.
 
@@ -73,6 +79,8 @@ def patch_targets(
         Pixels of an output cell along (z, y, x).
     options : SelectionOptions
         Which sources are targets.
+    anchors : numpy.ndarray, (z, y, x) cells, optional
+        `anchor_map` of the patch's pixels, if it is at hand.
 
     Returns
     -------
@@ -82,7 +90,8 @@ def patch_targets(
     sources = _selected(patch, options)
     boxes = bounding_boxes(sources, patch.beam) + 0.5
     large = (boxes[:, 1, -2:] - boxes[:, 0, -2:]).max(axis=1, initial=0.0) > options.max_size
-    anchor = _anchors(patch, sources.position, stride)
+    anchors = anchor_map(batch([patch.piece])[0], stride) if anchors is None else anchors
+    anchor = _at(anchors, sources.position, stride)
     return PatchTargets(
         boxes=boxes,
         parameters=encode(specs, sources.columns, anchor=anchor, beam_fwhm=patch.beam.fwhm),
@@ -113,9 +122,8 @@ def _selected(patch: Patch, options: SelectionOptions) -> Sources:
     return patch.sources.take(kept[order])
 
 
-def _anchors(patch: Patch, position: np.ndarray, stride: Axes) -> np.ndarray:
+def _at(anchors: np.ndarray, position: np.ndarray, stride: Axes) -> np.ndarray:
     """Anchor of the cell of each position."""
-    anchors = anchor_map(patch.snr, stride)
     steps = np.array(stride[-position.shape[1] :])
     cell = np.floor((position + 0.5) / steps).astype(int)
     if position.shape[1] == 2:

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from skadetect.beams import PixelBeam
+from skadetect.nn.anchor import anchor_map
 from skadetect.nn.backends import cpu, reference
 from skadetect.normalize import Normalization
+from skadetect.parameters import CONTINUUM
 from skadetect.train.augment import AugmentOptions, add_noise, augment, correlated_noise, noise_kernel
 from skadetect.train.fields import Field
 from skadetect.train.inputs import hold_fields, network_input, sampler_for
 from skadetect.train.sampling import PatchSampler, SamplingOptions
+from skadetect.train.targets import SelectionOptions, patch_targets
 from tests.train.patches import gaussian_patch
 from tests.train.test_sampling import field
 
@@ -38,7 +41,7 @@ def samplers(fields, **options) -> tuple[PatchSampler, PatchSampler]:
 
 
 def assert_same(here, there, backend, *, rtol: float = 1e-6) -> None:
-    """Sources, beams, pixels and features of two batches."""
+    """Sources, beams, pixels, features and targets of two batches."""
     for one, other in zip(here, there, strict=True):
         assert one.beam == other.beam
         for name, column in vars(one.sources).items():
@@ -46,8 +49,16 @@ def assert_same(here, there, backend, *, rtol: float = 1e-6) -> None:
     made = backend.to_host(backend.batch([patch.piece for patch in there]))
     np.testing.assert_allclose(made, np.stack([patch.snr for patch in here]), rtol=rtol)
     expected = np.stack([Normalization().apply(patch.snr, patch.beam) for patch in here])
-    features = backend.to_host(network_input(there, Normalization(), backend))
-    np.testing.assert_allclose(features, expected, rtol=5e-6, atol=1e-7)
+    stride = (2 if here[0].snr.shape[0] > 1 else 1, 4, 4)
+    features, anchors = network_input(there, Normalization(), backend, stride=stride)
+    np.testing.assert_allclose(backend.to_host(features), expected, rtol=5e-6, atol=1e-7)
+    for one, other, cells in zip(here, there, anchors, strict=True):
+        np.testing.assert_allclose(cells, anchor_map(one.snr, stride), rtol=rtol)
+        specs = {"specs": CONTINUUM, "stride": stride, "options": SelectionOptions()}
+        wanted, found = patch_targets(one, **specs), patch_targets(other, **specs, anchors=cells)
+        for name, column in vars(wanted).items():
+            np.testing.assert_allclose(getattr(found, name), column, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(patch_targets(other, **specs).parameters, wanted.parameters, atol=1e-6)
 
 
 @pytest.mark.parametrize("backend", [cpu, reference])

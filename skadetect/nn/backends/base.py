@@ -83,6 +83,13 @@ class Backend(Protocol):
         """
         ...
 
+    def peaks(self, s: Any, stride: Axes, *, reach: int, least: float) -> Array:
+        """Largest pixel of each cell's window, (batch, z / stride, y / stride, x / stride) in NumPy's memory.
+
+        A window reaches so many pixels beyond its cell; where nothing in it is larger, `least` is given.
+        """
+        ...
+
     def conv_forward(
         self,
         x: Array,

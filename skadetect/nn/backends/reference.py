@@ -37,6 +37,18 @@ def to_host(x: Any) -> Any:
     return x
 
 
+def peaks(s: Array, stride: Axes, *, reach: int, least: float) -> Array:
+    """Maximum over each window, cut off at the edges, and `least`."""
+    cells = tuple(n // step for n, step in zip(s.shape[1:], stride, strict=True))
+    found = np.full((len(s), *cells), least, np.float32)
+    for cell in np.ndindex(*cells):
+        low, high = (np.array([c * n for c, n in zip(corner, stride)]) for corner in (cell, np.add(cell, 1)))
+        window = tuple(slice(max(a - reach, 0), b + reach) for a, b in zip(low, high, strict=True))
+        inside = s[(slice(None), *window)].max(axis=PIXELS)
+        found[(slice(None), *cell)] = np.maximum(inside, least)
+    return found
+
+
 def features(s: Array, stretches: Stretches, constants: Array) -> Array:
     """Columns factor * function(gain * s), then the constants of each sample."""
     functions = {TANH: np.tanh, ASINH: np.arcsinh, LINEAR: np.positive}

@@ -18,6 +18,7 @@ from skadetect.nn.backends.cpu.norm import (
     leaky_backward,
     leaky_forward,
 )
+from skadetect.nn.backends.cpu.peaks import peaks
 from skadetect.nn.backends.cpu.pool import (
     global_pool_backward,
     global_pool_forward,
@@ -47,6 +48,7 @@ __all__ = [
     "hold",
     "leaky_backward",
     "leaky_forward",
+    "peaks",
     "pool_backward",
     "pool_forward",
     "sigmoid_backward",

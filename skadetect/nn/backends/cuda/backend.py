@@ -88,6 +88,10 @@ class CudaBackend:
             self.hold(())
         return piece_ops.batch(self.context, self._held, pieces)
 
+    def peaks(self, s: Any, stride: Axes, *, reach: int, least: float) -> Array:
+        """Largest pixel of each cell's window."""
+        return input_ops.peaks(self.context, s, stride, reach=reach, least=least)
+
     def features(self, s: Any, stretches: Stretches, constants: Array) -> Tensor:
         """Stretches of signal to noise, and the constants of each sample."""
         return input_ops.features(self.context, s, stretches, constants)

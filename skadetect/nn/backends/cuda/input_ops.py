@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skadetect.nn.backends.base import Array
+from skadetect.nn.backends.base import Array, Axes
 from skadetect.nn.backends.cuda import kernels
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.tensor import Tensor
@@ -15,7 +15,7 @@ from skadetect.stretches import Stretches
 
 def features(context: Context, s: Any, stretches: Stretches, constants: Array) -> Tensor:
     """See `skadetect.nn.backends.base.Backend.features`."""
-    plane = context.as_kind(s, "fp32") if isinstance(s, Tensor) else context.upload(np.asarray(s), "fp32")
+    plane = _pixels(context, s)
     x = context.empty((*s.shape, len(stretches) + constants.shape[1]))
     kinds = context.integers_of(tuple(kind for kind, _, _ in stretches))
     factors = _floats(context, tuple(value for row in stretches for value in row[1:]))
@@ -34,6 +34,21 @@ def features(context: Context, s: Any, stretches: Stretches, constants: Array) -
     ]
     context.walk(kernels.features_recipe(x.kind), given, pixels)
     return x
+
+
+def peaks(context: Context, s: Any, stride: Axes, *, reach: int, least: float) -> Array:
+    """See `skadetect.nn.backends.base.Backend.peaks`."""
+    pixels = _pixels(context, s)
+    cells = tuple(n // step for n, step in zip(s.shape[1:], stride))
+    found = context.empty((s.shape[0], *cells), "fp32")
+    geometry = context.integers_of((*s.shape[1:], *cells, *stride, reach))
+    context.walk(kernels.peaks_recipe(), [pixels, found, geometry, least, found.size], found.size)
+    return context.to_host(found)
+
+
+def _pixels(context: Context, s: Any) -> Tensor:
+    """Signal to noise on the device, in float32."""
+    return context.as_kind(s, "fp32") if isinstance(s, Tensor) else context.upload(np.asarray(s), "fp32")
 
 
 def _constants(context: Context, values: Array) -> Any:

@@ -257,6 +257,11 @@ def compositions_recipe() -> Recipe:
     return Recipe(pieces.make_compositions, (), (*(_FLOATS,) * 3, _LONGS, _LONGS, _INT, _INT, _INT, _LONG))
 
 
+def peaks_recipe() -> Recipe:
+    """See `inputs.make_peaks`."""
+    return Recipe(inputs.make_peaks, (), (_FLOATS, _FLOATS, _INTS, _FLOAT, _LONG))
+
+
 def features_recipe(precision: str) -> Recipe:
     """See `inputs.make_features`."""
     kinds = (_FLOATS, _INTS, _FLOATS, _FLOATS, _stored(precision), _INT, _INT, _LONG, _LONG)

@@ -69,6 +69,7 @@ def recipes() -> dict[str, kernels.Recipe]:
     for name in ("moments", "normalise", "norm_backward", "merge_moments", "merge_sums", "norm_factors"):
         found.append(kernels.column_recipe(name, "fp16"))
     found += [kernels.white_noise_recipe(), kernels.batch_recipe(), kernels.compositions_recipe()]
+    found.append(kernels.peaks_recipe())
     found += [kernels.features_recipe(precision) for precision in ("fp16", "fp32")]
     for name in ("predict", "ignore", "match", "near", "terms", "merge_terms"):
         found.append(kernels.loss_recipe(name))

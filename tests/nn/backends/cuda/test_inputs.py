@@ -43,3 +43,12 @@ def test_features_without_constants_of_what_is_on_the_device(samples):
     x = backend.features(backend.to_device(s), ROWS, np.empty((samples, 0), np.float32))
     expected = reference.features(s, ROWS, np.empty((samples, 0), np.float32))
     np.testing.assert_allclose(backend.to_host(x), expected, rtol=3e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(("shape", "stride"), [((2, 1, 8, 12), (1, 4, 4)), ((2, 6, 4, 9), (3, 2, 3))])
+@pytest.mark.parametrize("reach", [0, 1])
+def test_peaks_of_cells_are_those_of_the_reference(shape, stride, reach):
+    s, backend = signal(shape), CudaBackend(0, "fp16")
+    expected = reference.peaks(s, stride, reach=reach, least=0.5)
+    for given in (s, backend.context.upload(s, "fp32")):
+        np.testing.assert_array_equal(backend.peaks(given, stride, reach=reach, least=0.5), expected)

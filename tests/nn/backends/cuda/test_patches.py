@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from skadetect.nn.backends import cpu, reference
+from skadetect.nn.backends.cuda import tiles
 from skadetect.nn.backends.cuda.backend import CudaBackend
+from skadetect.nn.backends.cuda.tiles import Tile
 from skadetect.normalize import Normalization
 from skadetect.train.augment import AugmentOptions
 from skadetect.train.bank import MixtureOptions, load_bank
 from skadetect.train.contaminants import ContaminantOptions
 from skadetect.train.inputs import hold_fields, network_input
+from skadetect.train.loop import train
+from skadetect.train.options import read_options
+from tests.train.small_field import write_config, write_field
 from tests.train.test_inputs import assert_same, cube_field, samplers
 from tests.train.test_sampling import field
 from tests.train.toy_bank import write_toy_bank
@@ -42,9 +50,9 @@ def test_noise_follows_from_the_seed_as_in_the_reference():
 def test_features_in_16_bits_are_those_of_the_cpu_rounded():
     here, there = samplers([field(1)], patch=8, batch=2)
     norm, backend = Normalization(), CudaBackend(0, "fp16")
-    x = network_input(there.batch(0), norm, backend)
+    x, _ = network_input(there.batch(0), norm, backend, stride=(1, 4, 4))
     assert x.kind == "fp16" and x.shape == (2, 1, 8, 8, norm.features)
-    expected = network_input(here.batch(0), norm, cpu)
+    expected, _ = network_input(here.batch(0), norm, cpu, stride=(1, 4, 4))
     np.testing.assert_allclose(backend.to_host(x), expected, rtol=2.0**-11 + 5e-6, atol=1e-7)
 
 
@@ -60,3 +68,30 @@ def test_galaxies_of_a_bank_are_pasted_as_in_the_reference(tmp_path, held):
     expected = reference.batch(pieces)
     made = backend.to_host(backend.batch(pieces))
     np.testing.assert_allclose(made, expected, rtol=1e-5, atol=3e-6 * np.abs(expected).max())
+
+
+@pytest.mark.slow
+def test_a_training_on_a_device_cuts_its_own_patches(monkeypatch, tmp_path, caplog):
+    """From files to the first loss, on the CPU and there."""
+    monkeypatch.setattr(tiles, "SMALL", (Tile(32, 16, 16, 16, 3),))
+    write_field(tmp_path / "field", n=400)
+    options = read_options(write_config(tmp_path / "a.toml", steps=1))[0]
+    groups = tuple(replace(one, folders=(str(tmp_path / "field"),)) for one in options.fields)
+    sampling = replace(options.sampling, patch=16, augment=AugmentOptions(noise=0.0))
+    layers = [
+        {"kind": "conv", "name": "a", "features": 4, "extent": [1, 4, 4], "stride": [1, 4, 4], "norm": True},
+        {"kind": "conv", "name": "b", "features": 11},
+    ]
+    network = {"input_features": 5, "layers": layers}
+    options = replace(options, fields=groups, sampling=sampling, network=network, precision="fp32")
+    losses = []
+    for device in ("cpu", "cuda"):
+        out = tmp_path / device
+        with caplog.at_level(logging.INFO, "skadetect"):
+            train(replace(options, backend=device, out=str(out)), progress=False)
+        losses.append(np.genfromtxt(out / "losses.csv", delimiter=",", names=True))
+    assert "1 of 1 fields and banks are kept on the device" in caplog.messages
+    here, there = losses
+    assert here["total"] > 0
+    for name in set(here.dtype.names) - {"seconds"}:
+        np.testing.assert_allclose(there[name], here[name], rtol=1e-4, atol=1e-6, err_msg=name)
