@@ -6,6 +6,7 @@ plan of what lives together holds for both.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -28,7 +29,7 @@ class Arena:
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         """A float32 array of any content."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if 4 * size < SMALLEST:
             return np.empty(shape, np.float32)
         return np.asarray(_Lease(self, self._take(size), shape))

@@ -6,6 +6,7 @@ that the sums need no tests; along z the runs of planes outside are left out. Al
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numba as nb
@@ -102,8 +103,9 @@ def conv_into(
     extra = None if residual is None else np.ascontiguousarray(residual)
     steps = [n // 4 for n in y.strides[:4]]
     geometry = Geometry._make((*x.shape[1:], *y.shape[1:], *filters.shape[:3], *stride, *before, *steps))
-    layout, scratch = _layout(x.shape[0], geometry)
-    buffers = arena.empty((nb.get_num_threads(), scratch))
+    threads = nb.get_num_threads()
+    layout, scratch = _layout(x.shape[0], geometry, threads)
+    buffers = arena.empty((threads, scratch))
     goal = (y.ctypes.data, 0 if extra is None else extra.ctypes.data)
     _convolve(x, panels, padded(bias, geometry.of), np.float32(slope), goal, geometry, layout, buffers)
 
@@ -112,7 +114,8 @@ def _panels(filters: Array) -> Array:
     return pack(filters.reshape(1, -1, filters.shape[4]))[0]
 
 
-def _layout(batch: int, g: Geometry) -> tuple[Layout, int]:
+@lru_cache(maxsize=1024)
+def _layout(batch: int, g: Geometry, threads: int) -> tuple[Layout, int]:
     """And the floats of a thread's buffer."""
     spread = LANES if (g.nf * g.sx) % SET == 0 else 0
     copied = g.py > 0 or g.px > 0 or spread > 0 or not inside(g)
@@ -123,7 +126,7 @@ def _layout(batch: int, g: Geometry) -> tuple[Layout, int]:
     across = g.ox if g.ox <= most else -(-g.ox // -(-g.ox // most))
     down = max(1, min(g.oy, most // across))
     bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
-    wanted = 4 * nb.get_num_threads()
+    wanted = 4 * threads
     if bands < wanted:  # smaller bands first, then fewer panels each
         down = max(1, min(down, max(-(-4 * ROWS // across), down * bands // wanted)))
         bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
@@ -228,7 +231,8 @@ def _multiply(
     table, count = runs.ctypes.data, runs.shape[0]
     end = sources.size - ROWS
     for first in range(0, end, group):
-        for panel in range(panels.shape[0] - 1, -1, -1):
+        for turn in range(panels.shape[0]):
+            panel = turn - 1 if turn else panels.shape[0] - 1
             column = 4 * panel * WIDTH
             width = min(WIDTH, columns - panel * WIDTH)
             vectors = -(-width // LANES) * LANES

@@ -6,6 +6,7 @@ The rates are those of one core with 512-bit vectors; only their ratios matter t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from skadetect.nn.backends.base import Axes
 from skadetect.nn.backends.cpu.tile import HALF, WIDTH
@@ -40,6 +41,7 @@ class Choice:
     winograd: float
 
 
+@lru_cache(maxsize=1024)
 def choose(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes) -> Choice:
     """Choose the algorithm for an input (batch, z, y, x, features) and filters (kz, ky, kx, in, out)."""
     sizes = [(x_shape[1 + a] + 2 * padding[a] - filters[a]) // stride[a] + 1 for a in range(3)]
