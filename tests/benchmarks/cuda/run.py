@@ -26,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "cpu
 import cpu_networks
 import cuda_engines
 import cuda_limits
+import cuda_patches
 from cuda_training import print_training
 
 from skadetect.errors import ConfigError
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rate = compare(name, network, patch, backend, options, limits)
         if options.train and name != "sdc1":
             print_training(name, backend, options.rounds, small=options.patch is not None)
+            cuda_patches.print_patches(name, backend, options.rounds, small=options.patch is not None)
         if name == "continuum" and options.side:
             end_to_end(options, rate)
 

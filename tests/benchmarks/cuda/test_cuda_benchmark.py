@@ -47,6 +47,20 @@ def test_layers_are_checked_and_rates_printed(run, capsys, monkeypatch):
     assert all(word in text for word in ("skadetect", "cudnn", "TFLOP/s", "roofline", "ratio"))
 
 
+@pytest.mark.parametrize("name", ["continuum", "hi"])
+def test_patches_are_timed_here_and_there(run, capsys, monkeypatch, name):
+    from skadetect.nn.backends.cuda.backend import CudaBackend
+    from skadetect.nn.backends.cuda.device import SIMULATED
+
+    if not SIMULATED:
+        pytest.skip("NUMBA_ENABLE_CUDASIM is off")
+    monkeypatch.setattr(run.cuda_patches, "SIDE", 256)
+    shape = (1, 192, 192) if name == "continuum" else (16, 40, 40)
+    monkeypatch.setattr(run.cuda_patches.cpu_networks, "trainable", lambda _: (None, shape, 16))
+    run.cuda_patches.print_patches(name, CudaBackend(0, "fp32"), 1, small=True)
+    assert "made on the GPU in" in capsys.readouterr().out
+
+
 def test_a_wrong_layer_ends_the_benchmark(run, monkeypatch):
     monkeypatch.setattr(run.cuda_engines, "layer_errors", lambda *_: iter([("stem", 0.5)]))
     with pytest.raises(SystemExit, match="layer stem differs"):

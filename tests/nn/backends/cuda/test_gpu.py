@@ -89,13 +89,15 @@ def test_weights_move_as_on_the_host_and_the_same_way_twice(options):
     learning.assert_states_equal(states[1], states[2], rtol=0)
 
 
-def test_features_equal_those_of_the_cpu(backend):
+def test_features_and_peaks_equal_those_of_the_cpu(backend):
     s = (np.random.default_rng(2).standard_normal((2, 1, 700, 900)) * 30).astype(np.float32)
     constants = np.array([[0.5, -1.0, 2.0], [0.25, 1.0, 0.0]], np.float32)
     rows, tolerance = ((TANH, 0.25, 1.0), (ASINH, 0.5, 1 / 3)), TOLERANCE[backend.context.precision]
     for given in (s, backend.context.upload(s, "fp32")):
         made = backend.to_host(backend.features(given, rows, constants))
         np.testing.assert_allclose(made, cpu.features(s, rows, constants), rtol=tolerance, atol=1e-6)
+        found = backend.peaks(given, (1, 4, 4), reach=1, least=1.0)
+        np.testing.assert_array_equal(found, cpu.peaks(s, (1, 4, 4), reach=1, least=1.0))
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "sent"])
