@@ -79,5 +79,6 @@ def _expected_peaks(model: Model, folder: Path) -> np.ndarray:
 
 def _least_snr(model: Model) -> float:
     """Expected peak from which on sources were targets of the model's training."""
-    options = model.metadata.get("options", {})
+    stages = model.metadata.get("training") or [model.metadata]  # a shipped model lists its trainings
+    options = stages[-1].get("options", {})
     return float(options.get("selection", {}).get("min_snr", 2.5))
