@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 CATALOGS = ROOT / "catalogs"
 SKIES: dict[str, dict[str, Any]] = {
     "sdc1": {"size": 1024, "seed": 900001},
-    "sdc2": {"shape": (1024, 256, 256), "seed": 920101},
+    "sdc2": {"shape": (2048, 400, 400), "seed": 920101},
 }
 LIBRARIES = ("numpy", "numba", "astropy", "scipy", "pandas")
 
