@@ -52,6 +52,20 @@ def test_levels_are_for_models_that_are_made_for_them(cube: Path, model: Model) 
     assert Detector(made, levels=0).detect(cube).meta["levels"] == 1
 
 
+def test_views_on_disk_give_the_catalogue_of_views_in_memory(
+    cube: Path, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = Detector(replace(model, metadata={"pyramid": True}))
+    held = detector.detect(cube)
+    monkeypatch.setattr("skadetect.detect.HELD_SHARE", 0.0)
+    stored, again = (detector.detect(cube, resume_folder=tmp_path / "parts") for _ in range(2))
+    assert len(list((tmp_path / "parts").glob("view-*.f32"))) == 2
+    assert len(held) == len(stored) == len(again) > 5
+    for name in ("x", "f_sum", "flag"):
+        np.testing.assert_array_equal(held.table[name], stored.table[name])
+        np.testing.assert_array_equal(held.table[name], again.table[name])
+
+
 def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, model: Model) -> None:
     everything = Detector(model, threshold=0.3).detect(cube)
     assert np.isnan(everything.table["prob"]).all()
