@@ -61,6 +61,37 @@ class Background:
             _interpolate(values, where, plane)
         return out[0], out[1]
 
+    def near(
+        self,
+        lo: tuple[int, int, int],
+        hi: tuple[int, int, int],
+        positions: NDArray[np.float64],
+        *,
+        reach: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Level and rms as `at` gives them, but only where they are looked at.
+
+        Parameters
+        ----------
+        lo, hi : (z, y, x)
+            The window.
+        positions : (n, 3) float64
+            (z, y, x) in pixels of the window; what lies outside counts as its nearest pixel.
+        reach : int
+            Pixels from a position's own along each axis that are worked out; all others hold anything.
+
+        Returns
+        -------
+        level, rms : (z, y, x) float32
+        """
+        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
+        out = np.empty((2, *size), np.float32)
+        where = self._where(lo, size)
+        pixels = np.clip(np.floor(positions + 0.5), 0, np.array(size) - 1).astype(np.int64)
+        for values, plane in zip((self.level, self.rms), out, strict=True):
+            _interpolate_near(values, where, pixels, reach, plane)
+        return out[0], out[1]
+
     def snr(
         self, pixels: NDArray[np.float32], lo: tuple[int, int, int], *, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
@@ -112,6 +143,24 @@ def _interpolate(mesh: NDArray[np.float64], where: _Where, out: NDArray[np.float
                     row[j] = value + where.share[j] * step
 
 
+@numba.njit(**JIT)
+def _interpolate_near(
+    mesh: NDArray[np.float64], where: _Where, pixels: NDArray[np.int64], reach: int, out: NDArray[np.float32]
+) -> None:
+    """Bilinear values of a mesh around some pixels."""
+    depth, height, width = out.shape
+    for n in range(len(pixels)):
+        z, y, x = pixels[n]
+        for k in range(max(z - reach, 0), min(z + reach + 1, depth)):
+            plane = mesh[where.planes[k]]
+            for i in range(max(y - reach, 0), min(y + reach + 1, height)):
+                for j in range(max(x - reach, 0), min(x + reach + 1, width)):
+                    left = where.left[np.searchsorted(where.starts, j, side="right") - 1]
+                    value = _mesh_value(plane, where.rows[i], left)
+                    step = _mesh_value(plane, where.rows[i], min(left + 1, plane.shape[1] - 1)) - value
+                    out[k, i, j] = value + where.share[j] * step
+
+
 @numba.njit(**PARALLEL)
 def _signal_to_noise(
     pixels: NDArray[np.float32],
@@ -142,6 +191,15 @@ def _mesh_line(plane: NDArray[np.float64], row: float) -> NDArray[np.float32]:
     y = min(int(row), max(last - 1, 0))
     share = row - y
     return ((1.0 - share) * plane[y] + share * plane[min(y + 1, last)]).astype(np.float32)
+
+
+@numba.njit(**JIT)
+def _mesh_value(plane: NDArray[np.float64], row: float, column: int) -> np.float32:
+    """One value of `_mesh_line`."""
+    last = plane.shape[0] - 1
+    y = min(int(row), max(last - 1, 0))
+    share = row - y
+    return np.float32((1.0 - share) * plane[y, column] + share * plane[min(y + 1, last), column])
 
 
 @numba.njit(**JIT)

@@ -22,7 +22,7 @@ from skadetect.ledger import Ledger
 from skadetect.memory import GpuRoom, choose_tile_shape, return_freed_memory
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
-from skadetect.photometry import mark_boxes, measure
+from skadetect.photometry import REACH, mark_boxes, measure
 from skadetect.tiling import Corner, Tile, TileGrid
 
 logger = logging.getLogger(__name__)
@@ -215,12 +215,6 @@ def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArr
     return s
 
 
-def _maps(tile: Tile, job: Job, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Background and noise of planes start to stop of the tile."""
-    (z, *low), (_, *high) = tile.read_lo, tile.read_hi
-    return job.background.at((z + start, low[0], low[1]), (z + stop, high[0], high[1]))
-
-
 def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:
     """Add peak, noise, background and the marks of edges, read off the tile's pixels."""
     peak, local_rms, background = (np.full(len(found), np.nan) for _ in range(3))
@@ -228,13 +222,15 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
     place = np.zeros((len(found), 3))
     place[:, 3 - found.ndim :] = found.position
     plane = np.floor(place[:, 0] + 0.5)
-    depth = tile.read_shape[0]
+    depth, z = tile.read_shape[0], tile.read_lo[0]
     for start, stop in slabs(tile.read_shape, job.image):
         rows = (plane >= start) & (plane < stop)
         if rows.any():
             first, last = max(start - 1, 0), min(stop + 1, depth)  # the peak may be a channel away
-            maps = _maps(tile, job, first, last)
-            measured = measure(pixels[first:last], *maps, place[rows] - [first, 0, 0])
+            where = place[rows] - [first, 0, 0]
+            low, high = (z + first, *tile.read_lo[1:]), (z + last, *tile.read_hi[1:])
+            maps = job.background.near(low, high, where, reach=REACH)
+            measured = measure(pixels[first:last], *maps, where)
             peak[rows], local_rms[rows] = measured.peak, measured.local_rms
             background[rows], flags[rows] = measured.background, np.where(measured.blank, EDGE, 0)
     if found.ndim == 3:

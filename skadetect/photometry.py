@@ -18,6 +18,8 @@ from skadetect.beams import FWHM_PER_SIGMA
 # Below this share of the peak a neighbour is noise or another source: its logarithm says nothing.
 _LOG_LIMIT = 0.25
 
+#: Pixels around a position's own, along each axis, whose background `measure` looks at.
+REACH = 2
 #: Marks of a box in a cube, SoFiA's bits: it touches the edge of the field or of the band, or holds a blank.
 SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL = 1, 2, 4
 

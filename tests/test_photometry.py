@@ -6,6 +6,7 @@ import pytest
 from skadetect.beams import PixelBeam, convolve
 from skadetect.photometry import (
     BLANK_VOXEL,
+    REACH,
     SPATIAL_EDGE,
     SPECTRAL_EDGE,
     aperture_flux,
@@ -44,6 +45,18 @@ def test_maps_are_read_at_the_nearest_pixel():
     found = measure(level + 1.0, level, rms, np.array([[10.4, 19.6], [10.6, 20.0]]))
     np.testing.assert_array_equal(found.local_rms, [3.0, 1.0])
     np.testing.assert_array_equal(found.background, [level[10, 20], level[11, 20]])
+
+
+def test_maps_are_read_no_further_than_said():
+    rng = np.random.default_rng(5)
+    image, level = rng.normal(size=(2, 9, 30, 30)).astype(np.float32)
+    where = rng.uniform(0.0, [8.0, 29.0, 29.0], (1, 3))
+    near = np.full(level.shape, np.nan, np.float32)
+    seen = tuple(slice(max(0, n - REACH), n + REACH + 1) for n in np.floor(where[0] + 0.5).astype(int))
+    near[seen] = level[seen]
+    for values in (image, -image):
+        whole, part = (measure(values, each, _flat(1.0, level.shape), where) for each in (level, near))
+        assert part.peak == whole.peak and part.background == whole.background
 
 
 def test_blank_pixels_and_borders_are_noted_and_do_not_spoil_the_peak():
