@@ -35,7 +35,8 @@ CALIBRATION = "telescope_calibration"  # more telescopes, for errors that hold f
 MERGE_LIMIT = -0.2
 LARGEST = 15_000_000  # bytes of a model file
 VALIDATION_KEYS = ("frequency", "completeness_snr", "real_snr", "radius", "lowest_purity")
-STAGES = ("config.toml", "refine.toml")
+STAGES = ("config.toml", "refine.toml", "revise.toml")
+REVISED = 2  # stages before the one that revised labels are for
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
 SHIPPED = Path(skadetect.__file__).parent / "models"
@@ -162,6 +163,9 @@ def training_stages(model: Model, trained: Path) -> list[dict[str, Any]]:
 def commands(stages: list[dict[str, Any]]) -> list[str]:
     """What made the weights, in order."""
     train = [f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]]
+    if len(stages) > REVISED:
+        before = FOLDER / Path(stages[REVISED - 1]["options"]["out"]).name / "last.safetensors"
+        train.insert(REVISED, f"python {FOLDER / 'revise_labels.py'} {before} {FOLDER / 'fields'}")
     last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
     make, ship = (f"python {FOLDER / name}" for name in ("make_fields.py", "ship.py"))
     return [f"{make} {FOLDER / 'fields'}", *train, f"{ship} {last} {FOLDER / 'fields'}"]

@@ -35,6 +35,10 @@ class FieldFiles:
     labels: Path | None = None
 
 
+#: In the name of a file of labels: the folder of the field that they are of.
+EACH_FOLDER = "{folder}"
+
+
 @dataclass(frozen=True)
 class FieldGroup:
     """Fields that are drawn from with one weight.
@@ -48,7 +52,8 @@ class FieldGroup:
     weight : float
         Share of the patches that come from this group, relative to the other groups.
     labels : str
-        File that overrules which sources are targets; see `relabelled`. Only for a group of one folder.
+        File that overrules which sources are targets; see `relabelled`. ``{folder}`` in it stands for each
+        folder; without it the group may have one folder only.
     """
 
     folders: tuple[str, ...]
@@ -72,13 +77,16 @@ class FieldGroup:
         ]
         if not found:
             raise ConfigError(f"no folder of {list(self.folders)} holds '{self.image}' and '{self.truth}'")
-        if self.labels and len(found) != 1:
-            raise ConfigError(f"labels '{self.labels}' belong to one folder, {len(found)} are given")
-        return [self._in(folder, base / self.labels if self.labels else None) for folder in found]
+        if self.labels and EACH_FOLDER not in self.labels and len(found) != 1:
+            raise ConfigError(
+                f"labels '{self.labels}' belong to one folder, {len(found)} are given ({EACH_FOLDER} is each)"
+            )
+        return [self._in(folder, base) for folder in found]
 
-    def _in(self, folder: Path, labels: Path | None) -> FieldFiles:
+    def _in(self, folder: Path, base: Path) -> FieldFiles:
         """The files of one folder."""
         beam = folder / self.primary_beam
+        labels = base / self.labels.replace(EACH_FOLDER, str(folder.absolute())) if self.labels else None
         primary_beam = beam if beam.is_file() else None
         return FieldFiles(folder / self.image, folder / self.truth, primary_beam, labels)
 

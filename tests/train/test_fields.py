@@ -75,3 +75,18 @@ def test_an_empty_group_is_a_config_error_and_a_primary_beam_is_optional(folder)
         FieldGroup(("nowhere*",)).files(base)
     assert FieldGroup(("field1",), primary_beam="none.fits").files(base)[0].primary_beam is None
     assert FieldGroup(("field1",)).files(base)[0].primary_beam is not None
+
+
+def test_labels_are_of_one_folder_or_of_each(folder):
+    base, _ = folder
+    names = ("field1", "field2")
+    groups = [
+        FieldGroup(("field*",), labels="{folder}/labels.npy"),
+        FieldGroup(("field1",), labels="one.npy"),
+    ]
+    found = [[files.labels for files in group.files(base)] for group in groups]
+    assert found == [[base / name / "labels.npy" for name in names], [base / "one.npy"]]
+    with pytest.raises(ConfigError, match="one folder, 2 are given"):
+        FieldGroup(("field*",), labels="one.npy").files(base)
+    with pytest.raises(ConfigError, match="no folder"):
+        FieldGroup(("none*",), labels="{folder}/labels.npy").files(base)
