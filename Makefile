@@ -57,8 +57,9 @@ lint: .venv/.developed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes, each with whole files: fixtures are made once.
 test: lint .venv/.oracle
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 format: .venv/.developed
 	$(BIN)/ruff check --fix .

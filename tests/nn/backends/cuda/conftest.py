@@ -27,11 +27,32 @@ def simulator() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiler(request: pytest.FixtureRequest) -> Iterator[Callable[[], dict]]:
-    """What the compilers say of every kernel: they start with the first test here, asked at the end."""
-    if not any(item.path.name == "test_sass.py" for item in request.session.items):
-        yield dict
-        return
-    process = subprocess.Popen(
+    """What the compilers say of every kernel.
+
+    They start with the first test here and are asked at the end; of several test processes the one that asks
+    starts them, then.
+    """
+    wanted = any(item.path.name == "test_sass.py" for item in request.session.items)
+    running = [_start()] if wanted and "PYTEST_XDIST_WORKER" not in os.environ else []
+    answers: list[dict] = []
+
+    def reports() -> dict:
+        if not answers:
+            running[:] = running or [_start()]
+            printed, errors = running[0].communicate(timeout=900)
+            assert running[0].returncode == 0, errors
+            answers.append(json.loads(printed))
+        return answers[0]
+
+    yield reports
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def _start() -> subprocess.Popen[str]:
+    """The program that compiles all kernels."""
+    return subprocess.Popen(
         [sys.executable, "-m", "tests.nn.backends.cuda.compile_kernels"],
         cwd=ROOT,
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(ROOT)},
@@ -39,15 +60,3 @@ def compiler(request: pytest.FixtureRequest) -> Iterator[Callable[[], dict]]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    answers: list[dict] = []
-
-    def reports() -> dict:
-        if not answers:
-            printed, errors = process.communicate(timeout=900)
-            assert process.returncode == 0, errors
-            answers.append(json.loads(printed))
-        return answers[0]
-
-    yield reports
-    process.kill()
-    process.communicate()
