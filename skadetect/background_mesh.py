@@ -54,12 +54,10 @@ class Background:
         -------
         level, rms : (z, y, x) float32
         """
-        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
-        out = np.empty((2, *size), np.float32)
-        where = self._where(lo, size)
-        for values, plane in zip((self.level, self.rms), out, strict=True):
-            _interpolate(values, where, plane)
-        return out[0], out[1]
+        where, level, rms = self._window(lo, hi)
+        _interpolate(self.level, where, level)
+        _interpolate(self.rms, where, rms)
+        return level, rms
 
     def near(
         self,
@@ -84,13 +82,11 @@ class Background:
         -------
         level, rms : (z, y, x) float32
         """
-        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
-        out = np.empty((2, *size), np.float32)
-        where = self._where(lo, size)
-        pixels = np.clip(np.floor(positions + 0.5), 0, np.array(size) - 1).astype(np.int64)
-        for values, plane in zip((self.level, self.rms), out, strict=True):
-            _interpolate_near(values, where, pixels, reach, plane)
-        return out[0], out[1]
+        where, level, rms = self._window(lo, hi)
+        pixels = np.clip(np.floor(positions + 0.5), 0, np.array(level.shape) - 1).astype(np.int64)
+        _interpolate_near(self.level, where, pixels, reach, level)
+        _interpolate_near(self.rms, where, pixels, reach, rms)
+        return level, rms
 
     def snr(
         self, pixels: NDArray[np.float32], lo: tuple[int, int, int], *, out: NDArray[np.float32] | None = None
@@ -114,6 +110,13 @@ class Background:
         out = np.empty(pixels.shape, np.float32) if out is None else out
         _signal_to_noise(pixels, self.level, self.rms, self._where(lo, pixels.shape), out)
         return out
+
+    def _window(
+        self, lo: tuple[int, int, int], hi: tuple[int, int, int]
+    ) -> tuple[_Where, NDArray[np.float32], NDArray[np.float32]]:
+        """Where a window's pixels are in the mesh, and room for its level and rms."""
+        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
+        return self._where(lo, size), np.empty(size, np.float32), np.empty(size, np.float32)
 
     def _where(self, lo: tuple[int, int, int], size: tuple[int, ...]) -> _Where:
         """Where the pixels of a window are in the mesh."""
@@ -187,15 +190,15 @@ def _signal_to_noise(
 @numba.njit(**JIT)
 def _mesh_line(plane: NDArray[np.float64], row: float) -> NDArray[np.float32]:
     """A plane of the mesh at a row given in cells."""
-    last = plane.shape[0] - 1
-    y = min(int(row), max(last - 1, 0))
-    share = row - y
-    return ((1.0 - share) * plane[y] + share * plane[min(y + 1, last)]).astype(np.float32)
+    line = np.empty(plane.shape[1], np.float32)
+    for column in range(line.size):
+        line[column] = _mesh_value(plane, row, column)
+    return line
 
 
 @numba.njit(**JIT)
 def _mesh_value(plane: NDArray[np.float64], row: float, column: int) -> np.float32:
-    """One value of `_mesh_line`."""
+    """A column of the mesh at a row given in cells."""
     last = plane.shape[0] - 1
     y = min(int(row), max(last - 1, 0))
     share = row - y

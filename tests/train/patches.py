@@ -1,8 +1,9 @@
-"""A patch with one known Gaussian source, and the measurement of a source by its moments."""
+"""A patch with one known Gaussian source, its measurement by moments, and what noise shaped as a beam is."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from skadetect.beams import PixelBeam, convolve
 from skadetect.train.augment import Patch
@@ -43,3 +44,14 @@ def expected_moments(patch: Patch) -> tuple[np.ndarray, np.ndarray, float]:
     cos, sin = np.cos(theta), np.sin(theta)
     yy, xx = (wide * sin) ** 2 + (narrow * cos) ** 2, (wide * cos) ** 2 + (narrow * sin) ** 2
     return s.position[0], np.array([yy, xx, (wide**2 - narrow**2) * cos * sin]), float(s.flux[0])
+
+
+def assert_correlated_as(noise: np.ndarray, beam: PixelBeam) -> None:
+    """Planes of noise (n, y, x) have a beam's autocorrelation: a Gaussian sqrt(2) wider than it."""
+    power = np.mean([np.fft.ifft2(np.abs(np.fft.fft2(plane)) ** 2).real for plane in noise], axis=0)
+    power /= power[0, 0]
+    for y, x in ((0, 1), (1, 0), (1, 1), (1, -1), (2, 0), (0, 2)):
+        along = x * np.cos(beam.theta) + y * np.sin(beam.theta)
+        across = y * np.cos(beam.theta) - x * np.sin(beam.theta)
+        wanted = np.exp(-2 * np.log(2) * ((along / beam.bmaj) ** 2 + (across / beam.bmin) ** 2))
+        assert power[y, x] == pytest.approx(wanted, abs=0.05)

@@ -14,7 +14,7 @@ from skadetect.train.augment import (
     rescale,
     transpose,
 )
-from tests.train.patches import expected_moments, gaussian_patch, moments
+from tests.train.patches import assert_correlated_as, expected_moments, gaussian_patch, moments
 
 QUIET = AugmentOptions(noise=0.0, flux=0.0)
 
@@ -57,14 +57,7 @@ def test_an_oblong_patch_is_not_transposed():
 def test_noise_has_unit_rms_and_the_shape_of_the_beam(beam):
     noise = np.stack([correlated_noise((1, 128, 128), beam, np.random.default_rng(k))[0] for k in range(4)])
     assert noise.std() == pytest.approx(1.0, abs=0.03)
-    power = np.mean([np.fft.ifft2(np.abs(np.fft.fft2(plane)) ** 2).real for plane in noise], axis=0)
-    power /= power[0, 0]
-    # the autocorrelation of beam-shaped noise is a Gaussian sqrt(2) wider than the beam
-    for y, x in ((0, 1), (1, 0), (1, 1), (1, -1), (2, 0), (0, 2)):
-        along = x * np.cos(beam.theta) + y * np.sin(beam.theta)
-        across = y * np.cos(beam.theta) - x * np.sin(beam.theta)
-        wanted = np.exp(-2 * np.log(2) * ((along / beam.bmaj) ** 2 + (across / beam.bmin) ** 2))
-        assert power[y, x] == pytest.approx(wanted, abs=0.05)
+    assert_correlated_as(noise, beam)
 
 
 def test_added_noise_keeps_unit_rms_dims_sources_and_leaves_blanks():

@@ -15,7 +15,6 @@ from skadetect.nn.backends.cuda.backend import CudaBackend
 from skadetect.nn.backends.cuda.context import Context
 from skadetect.nn.backends.cuda.device import SIMULATED
 from skadetect.nn.backends.cuda.tiles import Tile
-from skadetect.train import loop
 from skadetect.train.checkpoint import load_checkpoint
 from skadetect.train.learner import learner_for
 from skadetect.train.loop import train, train_step
@@ -24,6 +23,7 @@ from skadetect.train.record import Record
 from skadetect.train.scaling import LossScale
 from skadetect.train.state import new_state
 from tests.train.patches import gaussian_patch
+from tests.train.power_failure import power_failing
 from tests.train.small_field import write_config, write_field
 
 pytestmark = pytest.mark.skipif(not SIMULATED, reason="NUMBA_ENABLE_CUDASIM is off")
@@ -95,17 +95,8 @@ def test_a_training_that_was_cut_off_goes_on_bit_for_bit(training, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     options = replace(training, steps=3, checkpoint_every=2, backend="cuda", precision="fp16")
     train(replace(options, out="whole"), progress=False)
-    original = loop.train_step
-
-    def fails(state, *args, **kwargs):
-        if state.step == 2:
-            raise KeyboardInterrupt
-        return original(state, *args, **kwargs)
-
-    monkeypatch.setattr(loop, "train_step", fails)
-    with pytest.raises(KeyboardInterrupt):
+    with power_failing(monkeypatch, step=2):
         train(replace(options, out="part"), progress=False)
-    monkeypatch.setattr(loop, "train_step", original)
     train(replace(options, out="part"), progress=False)
     one, two = (load_checkpoint(tmp_path / out / "checkpoint.safetensors") for out in ("whole", "part"))
     assert one.arrays.keys() == two.arrays.keys() and one.step == two.step == 3

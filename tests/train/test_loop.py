@@ -7,6 +7,7 @@ from skadetect.errors import ConfigError, ModelError
 from skadetect.nn.model import Model
 from skadetect.train.loop import train
 from skadetect.train.record import Record
+from tests.train.power_failure import power_failing
 from tests.train.small_field import write_config, write_field
 from tests.train.toy_bank import write_toy_bank
 
@@ -45,19 +46,8 @@ def test_two_runs_are_equal_bit_for_bit_whatever_the_workers(folder):
 def test_a_resumed_run_equals_an_uninterrupted_one(folder, monkeypatch):
     whole = run(folder, "whole", steps=4)
     # the power fails in the third step: the checkpoint is of the second
-    import skadetect.train.loop as loop
-
-    original = loop.train_step
-
-    def fails(state, *args, **kwargs):
-        if state.step == 2:
-            raise KeyboardInterrupt
-        return original(state, *args, **kwargs)
-
-    monkeypatch.setattr(loop, "train_step", fails)
-    with pytest.raises(KeyboardInterrupt):
+    with power_failing(monkeypatch, step=2):
         run(folder, "part", steps=4, every=2)
-    monkeypatch.setattr(loop, "train_step", original)
     resumed = run(folder, "part", steps=4, every=2)
     assert_equal(whole.last, resumed.last)
     curves = [Record(folder / out / "losses.csv") for out in ("whole", "part")]
