@@ -23,6 +23,7 @@ from skadetect.background_channels import steady
 from skadetect.background_mesh import Background
 from skadetect.errors import ConfigError
 from skadetect.image import Image
+from skadetect.pixels import read_rows
 
 BLOCK_PIXELS = 1 << 22
 MIN_SAMPLES = 64
@@ -135,7 +136,7 @@ def _row_of_cells(
     parts = []
     for first, last in _blocks(edges, height=height, block=_block_pixels(image)):
         lo, hi = (channels[0], span[0], int(edges[first])), (channels[1], span[1], int(edges[last]))
-        pixels = image.read(lo, hi)[:, ::step]
+        pixels = read_rows(image.pixels, lo, hi, step)
         inner = edges[first : last + 1] - edges[first]
         parts.append(_cell_statistics(pixels, inner, step, options.upper, options.lower))
     return np.concatenate(parts, axis=2)

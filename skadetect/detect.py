@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from skadetect import __version__
+from skadetect import __version__, arena
 from skadetect.background import Background, BackgroundOptions, estimate_background
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.build import build_catalog
@@ -28,7 +28,6 @@ from skadetect.infer import merge
 from skadetect.job import Job, detect_tiles, plan
 from skadetect.ledger import Ledger, file_identity
 from skadetect.memory import return_freed_memory, worker_bytes
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, merge_levels
@@ -41,7 +40,7 @@ __all__ = ["DetectOptions", "Detector", "detect"]
 logger = logging.getLogger(__name__)
 
 #: Pixels of a cell of a channel that are looked at: there are many channels, and a median over neighbours.
-CUBE_SAMPLES = 2048
+CUBE_SAMPLES = 1600
 #: Share of the memory that a view of a cube at a coarser level may take.
 HELD_SHARE = 0.15
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skadetect import distribute
+from skadetect import arena, distribute
 from skadetect.background import Background
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
@@ -125,7 +125,7 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
     ndim, model = job.model.head.ndim, job.model
     pixels = _read(tile, job.image)
     own = tuple(slice(a - r, b - r) for a, b, r in zip(tile.own_lo, tile.own_hi, tile.read_lo, strict=True))
-    if not np.isfinite(pixels[own]).any():
+    if not any(np.isfinite(plane).any() for plane in pixels[own]):
         return Detections.empty(ndim, len(model.parameters)), 0.0
     watch = Stopwatch()
     found = candidates(
@@ -180,7 +180,7 @@ def _try_gpu(job: Job, backend: Any) -> None:
 
 def _read(tile: Tile, image: Image) -> NDArray[np.float32]:
     """The tile's pixels, few planes at a time: neither maps of the file nor finer pixels fill the memory."""
-    pixels = np.empty(tile.read_shape, np.float32)
+    pixels = arena.empty(tile.read_shape)
     (z, *low), (_, *high) = tile.read_lo, tile.read_hi
     for start, stop in slabs(tile.read_shape, image):
         pixels[start:stop] = image.read((z + start, low[0], low[1]), (z + stop, high[0], high[1]))
@@ -206,7 +206,7 @@ def slabs(shape: Corner, image: Image) -> Iterator[tuple[int, int]]:
 
 def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Signal to noise of the tile; background and noise are worked out a slab at a time."""
-    s = np.empty_like(pixels)
+    s = arena.empty(pixels.shape)
     for start, stop in slabs(tile.read_shape, job.image):
         z, y, x = tile.read_lo
         job.background.snr(pixels[start:stop], (z + start, y, x), out=s[start:stop])

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 
 Corner = tuple[int, int, int]
@@ -111,8 +112,12 @@ class FitsPixels:
 
     def read(self, lo: Corner, hi: Corner) -> Pixels:
         """Pixels lo <= index < hi, inside the array."""
+        return self.read_rows(lo, hi, 1)
+
+    def read_rows(self, lo: Corner, hi: Corner, step: int) -> Pixels:
+        """Every step-th row of the pixels lo <= index < hi, inside the array."""
         array = np.memmap(self.path, self.dtype, "r", offset=self.offset, shape=self.array_shape)
-        window = _window(self.order.view(array), lo, hi)
+        window = _window(self.order.view(array), lo, hi)[:, ::step]
         return _converted(window, scale=self.scale, bscale=self.bscale, bzero=self.bzero, blank=self.blank)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,6 +161,13 @@ def read_padded(source: PixelSource, lo: Corner, hi: Corner) -> Pixels:
     return out
 
 
+def read_rows(source: PixelSource, lo: Corner, hi: Corner, step: int) -> Pixels:
+    """Every step-th row of the pixels lo <= index < hi, inside a source; a file's other rows are left alone."""
+    if isinstance(source, FitsPixels):
+        return source.read_rows(lo, hi, step)
+    return source.read(lo, hi)[:, ::step]
+
+
 def _window(view: NDArray[Any], lo: Corner, hi: Corner) -> NDArray[Any]:
     """The part lo <= index < hi of a (z, y, x) array."""
     return view[lo[0] : hi[0], lo[1] : hi[1], lo[2] : hi[2]]
@@ -172,11 +184,11 @@ def _converted(
     """Stored numbers as finite float32 or NaN, in a new array."""
     gain, zero = bscale * scale, bzero * scale
     if stored.dtype == _FILE_FLOAT and not stored.dtype.isnative and gain == 1.0 and zero == 0.0:
-        out = np.empty(stored.shape, np.float32)
+        out = arena.empty(stored.shape)
         _swapped(np.asarray(stored).view(np.uint32), out.view(np.uint32))
         return out
     if stored.dtype.kind == "f" and gain == 1.0 and zero == 0.0:
-        out = np.empty(stored.shape, np.float32)
+        out = arena.empty(stored.shape)
         with np.errstate(over="ignore"):  # a double beyond float32 is infinite, and then blank
             out[...] = stored
     else:

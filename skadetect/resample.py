@@ -18,6 +18,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from radio_beam import Beam
 
+from skadetect import arena
 from skadetect._numba import PARALLEL
 from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
 from skadetect.errors import ConfigError
@@ -120,7 +121,7 @@ class BlockMeanPixels:
         """Pixels lo <= index < hi, inside the shape."""
         n = self.n
         fine = read_padded(self.source, (lo[0], lo[1] * n, lo[2] * n), (hi[0], hi[1] * n, hi[2] * n))
-        out = np.empty((hi[0] - lo[0], hi[1] - lo[1], hi[2] - lo[2]), np.float32)
+        out = arena.empty((hi[0] - lo[0], hi[1] - lo[1], hi[2] - lo[2]))
         _block_means(fine, n, self.gain, out)
         return out
 

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 from skadetect.formulas import (
     ASINH,
@@ -43,7 +44,7 @@ def features(
     ndarray, shape (batch, z, y, x, stretches + count), float32
     """
     width, count = s.shape[-1], len(stretches) + constants.shape[1]
-    out = np.empty((*s.shape, count), np.float32)
+    out = arena.empty((*s.shape, count))
     kinds = np.array([kind for kind, _, _ in stretches], np.int64)
     factors = np.array([row[1:] for row in stretches], np.float32).reshape(-1, 2)
     rows = np.ascontiguousarray(s, np.float32).reshape(-1, width)

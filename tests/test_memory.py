@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from skadetect import arena
 from skadetect.beams import PixelBeam
 from skadetect.errors import ConfigError
 from skadetect.infer import candidates
@@ -25,7 +26,6 @@ from skadetect.memory import (
     tile_bytes,
 )
 from skadetect.nn.backends import cpu
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.model import Model
 from skadetect.tiling import TileGrid
 from tests.nn.networks import cube_model, small_model

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skadetect.pixels import ArrayPixels, AxisOrder, FitsPixels, TemporaryFile, read_padded
+from skadetect.pixels import ArrayPixels, AxisOrder, FitsPixels, TemporaryFile, read_padded, read_rows
 
 PLANE = AxisOrder((None, 0, 1))
 
@@ -45,6 +45,15 @@ def test_integers_are_scaled_and_blank_is_nan(tmp_path: Path) -> None:
     expected = (stored * 0.5 + 3.0) * 2.0
     expected[0, 2] = np.nan
     np.testing.assert_allclose(values, expected)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i2"])
+def test_every_third_row_is_that_of_the_whole(tmp_path: Path, dtype: str) -> None:
+    stored = np.arange(60).reshape(3, 5, 4).astype(dtype)
+    order = AxisOrder((0, 1, 2))
+    for source in (fits_pixels(tmp_path / "a", stored, order=order), ArrayPixels(stored, order)):
+        rows = read_rows(source, (1, 1, 0), (3, 5, 3), 3)
+        np.testing.assert_array_equal(rows, stored[1:3, 1:5:3, :3])
 
 
 @pytest.mark.parametrize("dtype", [">f4", ">f8"])

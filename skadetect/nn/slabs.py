@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from skadetect import arena
 from skadetect.nn.backends import reference
 from skadetect.nn.backends.base import Array, Backend
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.spec import LayerSpec
 from skadetect.stretches import Stretches
 

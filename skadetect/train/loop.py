@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from skadetect import arena
 from skadetect.config import options_to_mapping
 from skadetect.errors import ModelError, OutputError
 from skadetect.nn.backends.base import Backend
@@ -102,6 +103,7 @@ def train(
         state.scale = LossScale.start(moving=True)
     _run(training, state, progress=progress)
     training.backend.hold(())
+    arena.release()
     model = _model(training, state)
     if not (training.out / "best.safetensors").exists():
         model.save(training.out / "best.safetensors")

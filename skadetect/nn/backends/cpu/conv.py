@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from skadetect import arena
 from skadetect.nn.backends.base import Array, Axes
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.direct import conv_direct, conv_into
 from skadetect.nn.backends.cpu.gradient import filter_gradient
 from skadetect.nn.backends.cpu.plan import choose, choose_gradient

@@ -12,9 +12,9 @@ from typing import Any
 import numba as nb
 import numpy as np
 
+from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.direct import Geometry, copy_plane, inside
 from skadetect.nn.backends.cpu.tile import HALF, ROWS, WIDTH, tile_apart
 

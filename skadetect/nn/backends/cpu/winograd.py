@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numba as nb
 import numpy as np
 
+from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.filters import FilterCache, pack
 from skadetect.nn.backends.cpu.points import to_pixels, to_points, to_points_along
 from skadetect.nn.backends.cpu.tile import HALF, LANES, ROWS, WIDTH, tile

@@ -11,9 +11,9 @@ from typing import Any
 import numba as nb
 import numpy as np
 
+from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array
-from skadetect.nn.backends.cpu import arena
 from skadetect.nn.backends.cpu.gradient import add_products
 from skadetect.nn.backends.cpu.points import slopes_to_points, slopes_to_points_along
 from skadetect.nn.backends.cpu.tile import HALF, LANES, ROWS
