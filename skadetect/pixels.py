@@ -162,7 +162,7 @@ def read_padded(source: PixelSource, lo: Corner, hi: Corner) -> Pixels:
 
 
 def read_rows(source: PixelSource, lo: Corner, hi: Corner, step: int) -> Pixels:
-    """Every step-th row of the pixels lo <= index < hi, inside a source; a file's other rows are left alone."""
+    """Every step-th row of the pixels lo <= index < hi, inside a source; of a file no other is touched."""
     if isinstance(source, FitsPixels):
         return source.read_rows(lo, hi, step)
     return source.read(lo, hi)[:, ::step]

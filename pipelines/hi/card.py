@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from skadetect.catalog.flux_scale import FluxScale
 from skadetect.nn.model import Model
 from skadetect.train.card import facts, head, inputs, network, pull_rows, table
 
@@ -15,6 +16,9 @@ FLOORS = {
     "err_kin_pa": "radian",
     "err_incl": "radian",
 }
+#: As in ship.py.
+LOUD = 7
+SIZES = (0.5, 1.0, 2.0, 4.0, 8.0)
 INTRODUCTION = """\
 {description}. It finds galaxies in spectral-line
 cubes of any telescope, and measures their line flux, HI diameter, line widths, position angle and
@@ -53,6 +57,7 @@ def model_card(model: Model, size: int) -> str:
         "## Output\n" + head(model),
         "## Training\n" + training(model),
         "## Validation\n" + validation(model),
+        "## Fluxes\n" + fluxes(model),
         "## Errors\n" + errors(model),
         "## Limits\n" + LIMITS.format(**words),
         "## Licence\nBSD-3-Clause, as skadetect. Cite it as CITATION.cff says.",
@@ -100,6 +105,19 @@ def validation(model: Model) -> str:
         + table(("metric", "value"), rows)
         + "\n\nThe logarithm of the odds that a row is real rises by these numbers with each term "
         f"(`skadetect.catalog.probability`):\n{listed}."
+    )
+
+
+def fluxes(model: Model) -> str:
+    """What puts line fluxes right."""
+    scale = FluxScale.of(model.metadata)
+    beams = ", ".join(
+        f"{factor:.3f} at {size:g}" for size, factor in zip(SIZES, scale.factor(SIZES), strict=True)
+    )
+    return (
+        "Line fluxes are multiplied by a factor of the measured size, so that their median is true for the\n"
+        f"galaxies above signal to noise {LOUD} in the validation cubes: {beams} beams\n"
+        "(`skadetect.catalog.flux_scale`)."
     )
 
 

@@ -28,8 +28,16 @@ CUBES = {
         "dense_3": _sdc2(910005, 1090.0, SDC2_SHAPE, DENSITY),
         "dense_4": _sdc2(910006, 1130.0, SDC2_SHAPE, DENSITY),
         **{
+            f"dense_{number}": _sdc2(910020 + number, 955.0 + 15.0 * number, SDC2_SHAPE, DENSITY)
+            for number in range(5, 13)
+        },
+        **{
             f"nearby_{number}": HiOptions(shape=NEARBY_SHAPE, seed=910010 + number, setting="nearby")
             for number in range(1, 9)
+        },
+        **{
+            f"nearby_{number + 8}": HiOptions(shape=NEARBY_SHAPE, seed=930000 + number, setting="nearby")
+            for number in range(1, 17)
         },
     },
     "test": {

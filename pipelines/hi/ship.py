@@ -18,6 +18,7 @@ from card import model_card
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.flux_scale import FluxScale, fit_flux_scale
 from skadetect.catalog.probability import Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
@@ -25,15 +26,18 @@ from skadetect.evaluate.pull_figure import plot_pulls
 from skadetect.evaluate.pulls import fit_calibration, pulls, summarise
 from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, Sdc2Match, match_sdc2
 from skadetect.evaluate.thresholds import score_curve
+from skadetect.image import open_image
 from skadetect.nn.model import Model
+from skadetect.resample import block_mean
 
 NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
 LEAST_SCORE = 0.15
 LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
+LOUD = 7.0  # true signal to noise from which on fluxes are compared
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
-STAGES = ("config.toml", "finish.toml")
+STAGES = ("config.toml", "finish.toml", "vary.toml")
 FOLDER = Path("pipelines") / "hi"
 SHIPPED = Path(skadetect.__file__).parent / "models"
 
@@ -53,6 +57,8 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     start, model = time.perf_counter(), Model.load(trained)
     stages = training_stages(model, trained)
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
+    scale = fluxes({folder.name: detect(model, folder) for folder in folders(cubes)}, cubes)
+    model = replace(model, metadata=model.metadata | {"flux_scale": scale.to_dict()})
     found = {folder.name: detect(model, folder) for folder in folders(cubes)}
     cases = matched(found, cubes)
     reliability = fit(cases)
@@ -66,11 +72,14 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
     metadata = {
         "pyramid": True,
+        "flux_scale": scale.to_dict(),
         "reliability": reliability.to_dict(),
         "description": "Galaxies in HI cubes, from unresolved ones to nearby ones of tens of beams",
         "skadetect": skadetect.__version__,
         "commands": [
             f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank'} --galaxies 350",
+            f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank-varied'} "
+            "--settings 120 --galaxies 250 --seed 2",
             *(f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]),
             f"python {FOLDER / 'make_cubes.py'} {FOLDER / 'cubes'} validation",
             f"python {FOLDER / 'ship.py'} {last} {FOLDER / 'cubes'}",
@@ -108,6 +117,30 @@ def detect(model: Model, folder: Path) -> Catalog:
     catalog = detector.detect(folder / "cube.fits")
     print(f"{folder.name}: {len(catalog)} candidates, {catalog.meta['wall_seconds']:.0f} s", flush=True)
     return catalog
+
+
+def fluxes(found: dict[str, Catalog], cubes: Path) -> FluxScale:
+    """What fluxes are off by at each size: of galaxies loud enough for their flux to be known."""
+    pairs = residuals(found, cubes)
+    size = np.concatenate(
+        [
+            beams(catalog, cubes / name)[pairs["id"][pairs["cube"] == name].to_numpy() - 1]
+            for name, catalog in found.items()
+        ]
+    )
+    loud = ((pairs["true_snr"] >= LOUD) & (pairs["flux_ratio"] > 0)).to_numpy()
+    scale = fit_flux_scale(pairs["flux_ratio"][loud], size[loud])
+    print(f"fluxes of {loud.sum()} galaxies, median {pairs['flux_ratio'][loud].median():.3f}:", scale)
+    return scale
+
+
+def beams(catalog: Catalog, folder: Path) -> np.ndarray:
+    """Measured sizes in beams of the views that they were measured in, by id."""
+    image, table = open_image(folder / "cube.fits"), catalog.to_pandas().sort_values("id")
+    level = table["factor"].round().astype(int)
+    views = {n: block_mean(image, n) if n > 1 else image for n in sorted(set(level))}
+    beam = [views[n].pixel_beam.fwhm * views[n].pixel_scale for n in level]
+    return table["hi_size"].to_numpy(np.float64) / np.array(beam)
 
 
 def above(catalog: Catalog, threshold: float) -> Catalog:
@@ -202,9 +235,9 @@ def residuals(found: dict[str, Catalog], cubes: Path) -> pd.DataFrame:
     """Measured minus true of all cubes, with a column `group`."""
     parts = []
     for name, catalog in found.items():
-        truth = pd.read_csv(cubes / name / "truth.txt", sep=r"\s+")
         options = CubePullOptions(beam=3600.0 * catalog.meta["bmaj"])
-        parts.append(cube_residuals(catalog, truth, options).assign(group=name.rpartition("_")[0]))
+        pairs = cube_residuals(catalog, cubes / name / "truth.ecsv", options)
+        parts.append(pairs.assign(cube=name, group=name.rpartition("_")[0]))
     return pd.concat(parts, ignore_index=True)
 
 

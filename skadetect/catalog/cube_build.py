@@ -18,6 +18,7 @@ from skadetect.catalog.cube_flags import UNRESOLVED_BEAMS, CubeFlag
 from skadetect.catalog.cube_schema import CUBE_COLUMNS
 from skadetect.catalog.cube_uncertainty import CubeErrors, cube_errors, cube_floor_scale
 from skadetect.catalog.flags import blended
+from skadetect.catalog.flux_scale import FluxScale
 from skadetect.catalog.probability import Reliability
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.detections import Detections
@@ -139,6 +140,9 @@ def _decoded(rows: Detections, view: Image, model: ModelInfo) -> _Galaxies:
     beam, axis = view.pixel_beam, _axis(view)
     known = decode(model.parameters, rows.parameters, anchor=rows.anchor, beam_fwhm=beam.fwhm)
     values = {name: known.get(name, np.full(len(rows), np.nan)) for name in _PARAMETERS}
+    values["line_flux"] = values["line_flux"] * FluxScale.of(model.metadata).factor(
+        values["hi_size"] / beam.fwhm
+    )
     values["incl"] = np.clip(values["incl"], 0.0, math.pi / 2)
     size, incl, direction = (np.nan_to_num(values[name]) for name in ("hi_size", "incl", "direction"))
     ellipse = convolve(size, size * np.cos(incl), direction, beam)

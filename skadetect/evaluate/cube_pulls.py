@@ -67,9 +67,10 @@ def cube_residuals(measured: Any, truth: Any, options: CubePullOptions | None = 
     Returns
     -------
     DataFrame
-        A row a pair: snr; of each quantity q of `CUBE_QUANTITIES` q (residual: positions in arcsec on the
-        sky, others in the unit of the catalogue), err_q and floor_q, what the floor of the error is a
-        fraction of; flux_ratio, measured over true; and every column c of the truth as true_c.
+        A row a pair: id and snr of the detection; of each quantity q of `CUBE_QUANTITIES` q (residual:
+        positions in arcsec on the sky, others in the unit of the catalogue), err_q and floor_q, what the
+        floor of the error is a fraction of; flux_ratio, measured over true; and every column c of the truth
+        as true_c.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def _median(values: Floats) -> tuple[float, float, float]:
 
 
 def _differences(found: pd.DataFrame, real: pd.DataFrame, options: CubePullOptions) -> pd.DataFrame:
-    columns: dict[str, Any] = {"snr": found["snr"].to_numpy(np.float64)}
+    columns: dict[str, Any] = {"id": found["id"].to_numpy(), "snr": found["snr"].to_numpy(np.float64)}
     measured = {str(name): column.to_numpy() for name, column in found.items()}
     for name, official in CUBE_QUANTITIES.items():
         error = found[f"err_{name}"].to_numpy(np.float64)

@@ -10,6 +10,7 @@ from astropy import units as u
 from skadetect.catalog.cube_build import build_cube_catalog
 from skadetect.catalog.cube_flags import CubeFlag
 from skadetect.catalog.cube_schema import CUBE_COLUMNS
+from skadetect.catalog.flux_scale import FluxScale
 from skadetect.detections import Detections
 from skadetect.parameters import HI
 from skadetect.resample import block_mean
@@ -36,6 +37,17 @@ def coarse(view, n=1, nz=1):
 
 def model(**columns):
     return SimpleNamespace(**{**vars(MODEL), **columns})
+
+
+def test_fluxes_are_scaled_by_the_size_in_beams():
+    view, truth = toy_cube(), toy_truth()
+    parts = [(toy_galaxies(view, truth), view)]
+    plain = build_cube_catalog(parts, MODEL).to_pandas()
+    metadata = MODEL.metadata | {"flux_scale": {"constant": 0.1, "slope": 0.2}}
+    scaled = build_cube_catalog(parts, model(metadata=metadata)).to_pandas()
+    factor = FluxScale(0.1, 0.2).factor(plain["hi_size"] / (view.pixel_beam.fwhm * view.pixel_scale))
+    ratio = scaled.set_index("name")["f_sum"] / plain.set_index("name")["f_sum"]
+    np.testing.assert_allclose(ratio[plain["name"]], factor, rtol=1e-6)
 
 
 @pytest.mark.parametrize("step", [CHANNEL, -CHANNEL], ids=["ascending", "descending"])
