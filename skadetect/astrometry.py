@@ -77,12 +77,12 @@ def theta_to_pa(wcs: WCS, x: ArrayLike, y: ArrayLike, theta: ArrayLike) -> Float
         Celestial, axes (longitude, latitude).
     x, y : (n,) array
         Where on the image, pixels: north is the local one.
-    theta : (n,) array
-        Angle on the image, radians from +x towards +y.
+    theta : (n,) or (m, n) array
+        Angle on the image, radians from +x towards +y; of m axes at each pixel.
 
     Returns
     -------
-    (n,) float64
+    array as `theta`, float64
         Degrees from north towards east, in [0, 180).
     """
     return _folded(_position_angle(wcs, x, y, theta), 180.0)
@@ -153,16 +153,20 @@ def iau_name(prefix: str, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.str_]:
     # A billionth of a digit is given back to what the conversion to seconds may have lost.
     tenths = np.floor(np.mod(np.where(known, ra, 0.0), 360.0) * 2400.0 + 1e-9).astype(np.int64) % 864000
     seconds = np.floor(np.abs(np.where(known, dec, 0.0)) * 3600.0 + 1e-9).astype(np.int64)
-    sign = np.where(np.signbit(dec), "-", "+")
+    right = _digits(tenths // 36000, tenths // 600 % 60, tenths // 10 % 60)
+    south = _digits(seconds // 3600, seconds // 60 % 60, seconds % 60)
+    sign = np.where(np.signbit(dec), ord("-"), ord("+"))
+    letters = np.column_stack([right, np.full(len(ra), ord(".")), ord("0") + tenths % 10, sign, south])
+    letters[~known] = 0
     head = f"{prefix} J" if prefix else "J"
-    columns = zip(tenths.tolist(), sign.tolist(), seconds.tolist(), known.tolist(), strict=True)
-    return np.array([head + (_digits(t, g, s) if ok else "") for t, g, s, ok in columns], dtype=np.str_)
+    before = np.broadcast_to(np.array([ord(letter) for letter in head]), (len(ra), len(head)))
+    codes = np.ascontiguousarray(np.concatenate([before, letters], axis=1), np.uint32)  # as NumPy keeps text
+    return codes.view(f"<U{codes.shape[1]}" if len(ra) else "<U1")[:, 0]
 
 
-def _digits(tenths: int, sign: str, seconds: int) -> str:
-    """HHMMSS.s+DDMMSS of right ascension in tenths of a second of time and declination in arcsec."""
-    ra = f"{tenths // 36000:02d}{tenths // 600 % 60:02d}{tenths // 10 % 60:02d}.{tenths % 10}"
-    return f"{ra}{sign}{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
+def _digits(*numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Code points (n, 2 k) of k numbers below 100 in two digits each."""
+    return ord("0") + np.stack([digit for each in numbers for digit in (each // 10, each % 10)], axis=1)
 
 
 def _is_equatorial(wcs: WCS) -> bool:

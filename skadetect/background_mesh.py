@@ -146,21 +146,23 @@ def _interpolate(mesh: NDArray[np.float64], where: _Where, out: NDArray[np.float
                     row[j] = value + where.share[j] * step
 
 
-@numba.njit(**JIT)
+@numba.njit(**PARALLEL)
 def _interpolate_near(
     mesh: NDArray[np.float64], where: _Where, pixels: NDArray[np.int64], reach: int, out: NDArray[np.float32]
 ) -> None:
-    """Bilinear values of a mesh around some pixels."""
+    """Bilinear values of a mesh around some pixels; where they meet, the same is written twice."""
     depth, height, width = out.shape
-    for n in range(len(pixels)):
+    cells = np.empty(width, np.int64)
+    for c in range(where.left.size):
+        cells[where.starts[c] : where.starts[c + 1]] = where.left[c]
+    for n in numba.prange(len(pixels)):
         z, y, x = pixels[n]
         for k in range(max(z - reach, 0), min(z + reach + 1, depth)):
             plane = mesh[where.planes[k]]
             for i in range(max(y - reach, 0), min(y + reach + 1, height)):
                 for j in range(max(x - reach, 0), min(x + reach + 1, width)):
-                    left = where.left[np.searchsorted(where.starts, j, side="right") - 1]
-                    value = _mesh_value(plane, where.rows[i], left)
-                    step = _mesh_value(plane, where.rows[i], min(left + 1, plane.shape[1] - 1)) - value
+                    value = _mesh_value(plane, where.rows[i], cells[j])
+                    step = _mesh_value(plane, where.rows[i], min(cells[j] + 1, plane.shape[1] - 1)) - value
                     out[k, i, j] = value + where.share[j] * step
 
 

@@ -168,11 +168,11 @@ class Detector:
             "resampled": view.factor,
             "levels": count,
             "network_seconds": round(seconds, 3),
-            "wall_seconds": round(time.perf_counter() - started, 3),
         }
-        found = sum(len(rows) for rows, _ in parts)
-        logger.info("%s: %d sources in %.1f s", original.name, found, meta["wall_seconds"])
         catalog = _catalog(run, parts, meta)
+        seconds = round(time.perf_counter() - started, 3)
+        catalog.meta["wall_seconds"] = seconds
+        logger.info("%s: %d sources in %.1f s", original.name, len(catalog), seconds)
         if folder is not None:
             self.write_products(catalog, original, folder)
         return catalog

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from skadetect._numba import JIT
+from skadetect._numba import JIT, PARALLEL
 from skadetect.beams import FWHM_PER_SIGMA
 
 # Below this share of the peak a neighbour is noise or another source: its logarithm says nothing.
@@ -68,12 +68,12 @@ def measure(
         Pixels along y and x around a position within which a blank pixel or the border is noted.
     """
     n = len(positions)
-    peak, local_rms, background = (np.empty(n, np.float64) for _ in range(3))
-    blank = np.empty(n, np.bool_)
+    values, blank = np.empty((n, 3)), np.empty(n, np.bool_)
     where = np.zeros((n, 3))
     where[:, 3 - pixels.ndim :] = positions
     planes = tuple(np.ascontiguousarray(each).reshape(-1, *each.shape[-2:]) for each in (pixels, level, rms))
-    _measure(*planes, where, margin, (peak, local_rms, background), blank)
+    _measure(*planes, where, margin, values, blank)
+    peak, local_rms, background = values.T
     return PeakMeasurement(peak, local_rms, background, blank)
 
 
@@ -180,24 +180,31 @@ def moments(
     return shapes
 
 
-@numba.njit(**JIT)
+@numba.njit(**PARALLEL)
 def _measure(pixels, level, rms, positions, margin, values, blank):  # type: ignore[no-untyped-def]
-    peak, local_rms, background = values
-    depth, height, width = pixels.shape
-    for i in range(len(positions)):
-        z = min(max(int(np.floor(positions[i, 0] + 0.5)), 0), depth - 1)
-        y = min(max(int(np.floor(positions[i, 1] + 0.5)), 0), height - 1)
-        x = min(max(int(np.floor(positions[i, 2] + 0.5)), 0), width - 1)
-        local_rms[i], background[i] = rms[z, y, x], level[z, y, x]
+    """Peak, noise and background in the columns of `values`, and blanks close by."""
+    shape = pixels.shape
+    for i in numba.prange(len(positions)):
+        z = min(max(int(np.floor(positions[i, 0] + 0.5)), 0), shape[0] - 1)
+        y = min(max(int(np.floor(positions[i, 1] + 0.5)), 0), shape[1] - 1)
+        x = min(max(int(np.floor(positions[i, 2] + 0.5)), 0), shape[2] - 1)
+        values[i, 0] = _peak(pixels, level, z, y, x)
+        values[i, 1], values[i, 2] = rms[z, y, x], level[z, y, x]
         blank[i] = _near_blank(pixels[z], y, x, margin)
-        best, pz, py, px = -np.inf, -1, -1, -1
-        for w in range(max(z - 1, 0), min(z + 2, depth)):
-            for v in range(max(y - 1, 0), min(y + 2, height)):
-                for u in range(max(x - 1, 0), min(x + 2, width)):
-                    value = pixels[w, v, u] - level[w, v, u]
-                    if value > best:
-                        best, pz, py, px = value, w, v, u
-        peak[i] = best * _gain(pixels[pz], level[pz], py, px) if pz >= 0 else np.nan
+
+
+@numba.njit(**JIT)
+def _peak(pixels, level, z, y, x):  # type: ignore[no-untyped-def]
+    """Highest value around a voxel, raised to the top of a parabola."""
+    depth, height, width = pixels.shape
+    best, pz, py, px = -np.inf, -1, -1, -1
+    for w in range(max(z - 1, 0), min(z + 2, depth)):
+        for v in range(max(y - 1, 0), min(y + 2, height)):
+            for u in range(max(x - 1, 0), min(x + 2, width)):
+                value = pixels[w, v, u] - level[w, v, u]
+                if value > best:
+                    best, pz, py, px = value, w, v, u
+    return best * _gain(pixels[pz], level[pz], py, px) if pz >= 0 else np.nan
 
 
 @numba.njit(**JIT)

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from skadetect._numba import JIT
+from skadetect._numba import JIT, PARALLEL
 from skadetect.overlaps import overlap_of
 
 _AXIS_STEPS = (73856093, 19349663, 83492791)  # primes of the usual spatial hash (Teschner et al. 2003)
@@ -31,7 +31,6 @@ def spatial_order(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-@njit(**JIT)
 def settle(
     boxes: np.ndarray, centres: np.ndarray, limits: np.ndarray, keys: np.ndarray, measure: Any
 ) -> np.ndarray:
@@ -59,21 +58,30 @@ def settle(
     A box is dropped once a better box that overlaps it is kept, and kept once all of those are dropped;
     rounds over the undecided ones reach greedy's one answer, and let the memory be walked in spatial order.
     """
-    n = len(boxes)
+    state = np.full(len(boxes), _OPEN, dtype=np.int8)
     index = _index(boxes, centres)
-    state = np.full(n, _OPEN, dtype=np.int8)
-    todo = np.arange(n)
-    left = n
-    while left > 0:
-        still = 0
-        for q in range(left):
-            i = todo[q]
-            state[i] = _verdict(i, boxes, centres, limits[i], keys, state, index, measure)
-            if state[i] == _OPEN:
-                todo[still] = i
-                still += 1
-        left = still
+    todo = np.arange(len(boxes))
+    while len(todo):
+        _decide(todo, boxes, centres, limits, keys, state, index, measure)
+        todo = todo[state[todo] == _OPEN]
     return state == _KEPT
+
+
+@njit(**PARALLEL)
+def _decide(
+    todo: np.ndarray,
+    boxes: np.ndarray,
+    centres: np.ndarray,
+    limits: np.ndarray,
+    keys: np.ndarray,
+    state: np.ndarray,
+    index: Any,
+    measure: Any,
+) -> None:
+    """One round over the undecided boxes; who misses what another thread has just decided leaves it open."""
+    for q in prange(len(todo)):
+        i = todo[q]
+        state[i] = _verdict(i, boxes, centres, limits[i], keys, state, index, measure)
 
 
 @njit(**JIT)

@@ -70,6 +70,17 @@ def test_position_angles_equal_astropy_and_return(wcs: WCS) -> None:
         np.testing.assert_allclose(np.sin(pa_to_theta(wcs, X, Y, pa) - theta), 0, atol=1e-7)
 
 
+def test_several_axes_of_a_pixel_are_turned_alike() -> None:
+    theta = np.array([[0.0, 0.3, 1.0, 2.0], [1.5, -0.2, 3.0, 0.7]])
+    for wcs in FRAMES:
+        each = [theta_to_pa(wcs, X, Y, one) for one in theta]
+        np.testing.assert_array_equal(theta_to_pa(wcs, X, Y, theta), each)
+
+
+def test_no_sources_have_no_names() -> None:
+    assert iau_name("SKAD", [], []).shape == (0,)
+
+
 @pytest.mark.parametrize("wcs", FRAMES, ids=["sin", "ra zero", "rotated", "galactic", "fk4"])
 def test_directions_point_where_astropy_finds_the_next_point(wcs: WCS) -> None:
     for theta in (0.0, 0.4, 2.0, 3.1, -1.0, -2.5):

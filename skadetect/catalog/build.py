@@ -123,10 +123,12 @@ def _sky_columns(rows: Detections, shapes: _Shapes, image: Image, prefix: str) -
     y, x = rows.position[:, -2], rows.position[:, -1]
     ra, dec = pixel_to_sky(image.wcs, x, y)
     columns: Columns = {"ra": ra, "dec": dec, "name": iau_name(prefix, ra, dec)}
-    for suffix, (bmaj, bmin, theta) in (("", shapes.convolved), ("_deconv", shapes.intrinsic)):
+    ellipses = {"": shapes.convolved, "_deconv": shapes.intrinsic}
+    angles = theta_to_pa(image.wcs, x, y, np.stack([theta for _, _, theta in ellipses.values()]))
+    for (suffix, (bmaj, bmin, _)), pa in zip(ellipses.items(), angles, strict=True):
         columns[f"bmaj{suffix}"] = bmaj * image.pixel_scale
         columns[f"bmin{suffix}"] = bmin * image.pixel_scale
-        columns[f"pa{suffix}"] = theta_to_pa(image.wcs, x, y, theta)
+        columns[f"pa{suffix}"] = pa
     columns["e_pa_deconv"] = np.degrees(shapes.spread)
     return columns
 
