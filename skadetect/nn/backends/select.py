@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import importlib.util
 import logging
+import os
 import re
+import sys
 from typing import Any, cast
 
 from skadetect.errors import ConfigError
@@ -20,6 +23,8 @@ PRECISIONS = ("fp16", "bf16", "tf32", "fp32")
 #: Compute capability of the oldest GPUs that the kernels are made for: copies in the background, bf16, tf32.
 OLDEST = (8, 0)
 INSTALL = "pip install 'skadetect[cuda13]' (or cuda12 for drivers before 580)"
+#: Library of NVIDIA's driver.
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 #: What the kernels are compiled with at run time.
 TOOLKIT = ("nvvm", "nvrtc", "nvJitLink")
 
@@ -96,6 +101,8 @@ def cuda_problem() -> str | None:
         return f"numba-cuda is not installed: {INSTALL}"
     if _simulated():
         return None
+    if not _has_driver():
+        return f"no NVIDIA driver: {DRIVER} is not found"
     from numba import cuda
     from numba.cuda.cudadrv.driver import driver
 
@@ -106,6 +113,15 @@ def cuda_problem() -> str | None:
         return "the NVIDIA driver sees no GPU"
     missing = _missing_library()
     return None if missing is None else f"the CUDA toolkit has no {missing}: {INSTALL}"
+
+
+def _has_driver() -> bool:
+    """Whether the driver's library can be loaded: it takes a second to ask numba-cuda for it."""
+    try:
+        ctypes.CDLL(os.environ.get("NUMBA_CUDA_DRIVER") or DRIVER)
+    except OSError:
+        return False
+    return True
 
 
 def _missing_library() -> str | None:

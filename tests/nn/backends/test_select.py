@@ -69,6 +69,19 @@ def test_without_a_driver_the_command_ends_with_one_line_and_code_2(tmp_path, de
     assert done.stderr.startswith(f"skadetect: error: device {device}: no NVIDIA driver")
 
 
+@pytest.mark.skipif(find_library("cuda") is not None, reason="this machine has an NVIDIA driver")
+def test_a_detection_starts_without_what_takes_long_to_import():
+    """numba-cuda is asked for a GPU only where there is a driver, pandas only for a DataFrame."""
+    code = (
+        "import sys, skadetect.detect\n"
+        "from skadetect.nn.backends.select import resolve\n"
+        "assert resolve('auto') == 'cpu'\n"
+        "slow = {'pandas', 'numba.cuda', 'distributed', 'matplotlib', 'spectral_cube'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=REAL, check=True)
+
+
 def test_nothing_of_cuda_is_imported_before_a_gpu_is_asked_for():
     """Without the extra there is nothing to import: a detection on the CPU must not look for it."""
     code = (
