@@ -98,7 +98,7 @@ def conv_into(
     Output pixel p sees the input from p * stride - before on; what lies outside is zero. A residual has the
     layout of `y`, and the slope is at most one.
     """
-    x = np.ascontiguousarray(x)
+    x, y, residual = _as_one_line(np.ascontiguousarray(x), y, residual, filters.shape[:3], stride, before)
     panels = _CACHE.get(filters, "direct", _panels)
     extra = None if residual is None else np.ascontiguousarray(residual)
     steps = [n // 4 for n in y.strides[:4]]
@@ -108,6 +108,16 @@ def conv_into(
     buffers = arena.empty((threads, scratch))
     goal = (y.ctypes.data, 0 if extra is None else extra.ctypes.data)
     _convolve(x, panels, padded(bias, geometry.of), np.float32(slope), goal, geometry, layout, buffers)
+
+
+def _as_one_line(
+    x: Array, y: Array, residual: Array | None, extent: Axes, stride: Axes, before: Axes
+) -> tuple[Array, Array, Array | None]:
+    """Pixels of a convolution that sees no neighbours in one line, which can be cut into whole tiles."""
+    if (extent, stride, before) != ((1, 1, 1), (1, 1, 1), (0, 0, 0)) or not y.flags.c_contiguous:
+        return x, y, residual
+    extra = None if residual is None else residual.reshape(1, 1, 1, -1, y.shape[4])
+    return x.reshape(1, 1, 1, -1, x.shape[4]), y.reshape(1, 1, 1, -1, y.shape[4]), extra
 
 
 def _panels(filters: Array) -> Array:
@@ -123,17 +133,36 @@ def _layout(batch: int, g: Geometry, threads: int) -> tuple[Layout, int]:
     kept = 4 * panels * WIDTH * columns <= KEPT_BYTES
     per_pixel = 4 * (g.nf * g.sy * g.sx * (g.kz if copied else 1) + (g.of if kept else 0))
     most = max(2 * ROWS, BAND_BYTES // per_pixel)
-    across = g.ox if g.ox <= most else -(-g.ox // -(-g.ox // most))
-    down = max(1, min(g.oy, most // across))
+    across = g.ox if g.ox <= most else _whole_tiles(g.ox, -(-g.ox // most))
+    down = _lines(g.oy, across, most)
     bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
     wanted = 4 * threads
     if bands < wanted:  # smaller bands first, then fewer panels each
         down = max(1, min(down, max(-(-4 * ROWS // across), down * bands // wanted)))
+        if down == 1:
+            pieces = -(-wanted // (batch * g.oz * g.oy))
+            across = min(across, max(4 * ROWS, _whole_tiles(g.ox, pieces)))
         bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
     share = panels if bands >= wanted else -(-panels // min(panels, -(-wanted // bands)))
     pitch = g.nf + spread if copied else 0
     room = g.kz * ((down - 1) * g.sy + g.ky) * ((across - 1) * g.sx + g.kx) * pitch
     return Layout(down, across, share, pitch, kept), room
+
+
+def _whole_tiles(pixels: int, parts: int) -> int:
+    """Pixels of one of so many parts, or a few more for tiles that are all full."""
+    return -(-pixels // (parts * ROWS)) * ROWS
+
+
+def _lines(count: int, across: int, most: int) -> int:
+    """Lines of a band of about so many pixels that leave the fewest places of tiles empty."""
+    high = max(1, min(count, most * 5 // 4 // across))
+
+    def tiles(down: int) -> int:
+        whole, rest = divmod(count, down)
+        return whole * -(-down * across // ROWS) + -(-rest * across // ROWS)
+
+    return min(range(high, high // 2, -1), key=tiles)
 
 
 def inside(g: Geometry) -> bool:

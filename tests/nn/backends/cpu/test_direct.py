@@ -1,0 +1,38 @@
+"""How the work of a direct convolution is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skadetect.nn.backends.cpu import direct
+from skadetect.nn.backends.cpu.tile import ROWS
+
+
+def _places(monkeypatch, size, inputs, outputs, extent):
+    """Pixels of an output of a size, and the places of all tiles that do one panel of it."""
+    seen = {}
+
+    def keep(x, panels, bias, slope, goal, geometry, layout, buffers):
+        seen["g"], seen["layout"] = geometry, layout
+
+    monkeypatch.setattr(direct, "_convolve", keep)
+    x = np.zeros((1, 1, size[0] * extent, size[1] * extent, inputs), np.float32)
+    filters = np.zeros((1, extent, extent, inputs, outputs), np.float32)
+    direct.conv_direct(x, filters, None, stride=(1, extent, extent), padding=(0, 0, 0))
+    g, layout = seen["g"], seen["layout"]
+    downs = [min(layout.down, g.oy - first) for first in range(0, g.oy, layout.down)]
+    acrosses = [min(layout.across, g.ox - first) for first in range(0, g.ox, layout.across)]
+    return g.oy * g.ox, sum(-(-d * a // ROWS) * ROWS for d in downs for a in acrosses)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(64, 128), (512, 768), (1024, 2048), (2048, 117)])
+def test_one_tile_at_most_has_empty_places_where_no_neighbours_are_seen(monkeypatch, inputs, outputs):
+    pixels, places = _places(monkeypatch, (32, 32), inputs, outputs, 1)
+    assert places - pixels < ROWS
+
+
+@pytest.mark.parametrize(("side", "inputs", "outputs"), [(256, 32, 16), (128, 32, 64), (32, 384, 512)])
+def test_bands_are_as_high_as_leaves_few_places_empty(monkeypatch, side, inputs, outputs):
+    pixels, places = _places(monkeypatch, (side, side), inputs, outputs, 2)
+    assert places < 1.01 * pixels
