@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -22,10 +23,11 @@ from skadetect.catalog.cube_build import build_cube_catalog, probabilities
 from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
+from skadetect.distribute import Pool
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import merge
-from skadetect.job import Job, detect_tiles, plan
+from skadetect.job import Job, detect_tiles, plan, workers
 from skadetect.ledger import Ledger, file_identity
 from skadetect.memory import return_freed_memory, worker_bytes
 from skadetect.nn.backends.select import resolve
@@ -41,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 #: Pixels of a cell of a channel that are looked at: there are many channels, and a median over neighbours.
 CUBE_SAMPLES = 1600
+#: Pixels of an image that surely has several tiles: its workers start at once.
+MANY_PIXELS = 1 << 24
 #: Share of the memory that a view of a cube at a coarser level may take.
 HELD_SHARE = 0.15
 
@@ -153,13 +157,15 @@ class Detector:
         normalization = run.model.normalization
         view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
+        views = level_views(view, count, store=self._view_store(run, view, resume_folder))
         parts, seconds = [], 0.0
-        for level, seen in enumerate(
-            level_views(view, count, store=self._view_store(run, view, resume_folder))
-        ):
-            rows, network = self._search(run, seen, level, resume_folder)
-            parts.append((rows, seen))
-            seconds += network
+        with workers(self._device, self.options) as pool:
+            if math.prod(view.shape) >= MANY_PIXELS:
+                pool.start()  # while the background is estimated
+            for level, seen in enumerate(views):
+                rows, network = self._search(run, seen, level, pool, resume_folder)
+                parts.append((rows, seen))
+                seconds += network
         arena.release()
         parts = merge_levels(parts, run.model)
         meta = {
@@ -218,7 +224,12 @@ class Detector:
             write_products(catalog, cube, folder, options=how, progress=show)
 
     def _search(
-        self, run: _Run, view: Image, level: int, resume_folder: str | os.PathLike[str] | None
+        self,
+        run: _Run,
+        view: Image,
+        level: int,
+        pool: Pool,
+        resume_folder: str | os.PathLike[str] | None,
     ) -> tuple[Detections, float]:
         """Merged detections in one view of an image, and the network's seconds."""
         options, label = self.options, f" of level {level}" if level else ""
@@ -231,7 +242,7 @@ class Detector:
         if resume_folder is not None:
             ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
-            rows, seconds = detect_tiles(job, grid, options, ledger=ledger, show=show)
+            rows, seconds = detect_tiles(job, grid, pool, ledger=ledger, show=show)
         return self._reliable(merge(rows, run.model), view, run.model), seconds
 
     def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:

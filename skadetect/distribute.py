@@ -10,7 +10,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -33,25 +33,13 @@ RETRIES = 2
 logger = logging.getLogger(__name__)
 
 
-def map_tasks(
-    function: Callable[[Item, Any], Result],
-    items: Sequence[Item],
-    shared: Any,
-    *,
-    workers: int = 1,
-    scheduler: str = "processes",
-    overlap: int = 1,
-) -> Iterator[tuple[int, Result]]:
-    """Apply a function to every item, yielding (index, result) as they end.
+class Pool:
+    """Workers for several rounds of tasks: they start once, and may do so while this process has other work.
+
+    A context manager; at its end the workers end.
 
     Parameters
     ----------
-    function : callable
-        Takes an item and `shared`; importable by name, so that workers find it.
-    items : sequence
-        One task each; small.
-    shared : object
-        Sent to every worker once: a model, options, what opens an image.
     workers : int
         1 runs in this process, with all cores in Numba's threads; more divide the cores among them.
     scheduler : {"processes", "threads"}
@@ -64,19 +52,80 @@ def map_tasks(
     ------
     ConfigError
         If the number of workers or the scheduler makes no sense.
+    """
+
+    def __init__(self, workers: int = 1, *, scheduler: str = "processes", overlap: int = 1) -> None:
+        if workers < 1:
+            raise ConfigError(f"workers is {workers}, expected 1 or more")
+        if scheduler not in SCHEDULERS:
+            raise ConfigError(f"unknown scheduler {scheduler!r}, expected one of {', '.join(SCHEDULERS)}")
+        self.workers, self.scheduler, self.overlap = workers, scheduler, overlap
+        self._thread = ThreadPoolExecutor(1)
+        self._cluster: Future[Any] | None = None
+        self._client: Any = None
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.result().close()
+        self._thread.shutdown()
+
+    def start(self) -> None:
+        """Begin to start the workers, without waiting for them; nothing if this process is the only one."""
+        if self.workers > 1 and self._cluster is None:
+            self._cluster = self._thread.submit(_start_cluster, self.workers, self.scheduler, self.overlap)
+
+    def map(
+        self, function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any
+    ) -> Iterator[tuple[int, Result]]:
+        """Apply a function to every item, yielding (index, result) as they end; see `map_tasks`."""
+        if self.workers == 1 or len(items) < 2:
+            yield from _run_here(function, items, shared, min(self.overlap, len(items)))
+            return
+        self.start()
+        if self._client is None and self._cluster is not None:
+            from distributed import Client
+
+            self._client = Client(self._cluster.result(), set_as_default=False)
+        run = partial(_limited, max(1, threads_per_worker(self.workers) // self.overlap), function)
+        yield from _run(self._client, run, items, shared, self.workers * max(WINDOW, 2 * self.overlap))
+
+
+def map_tasks(
+    function: Callable[[Item, Any], Result],
+    items: Sequence[Item],
+    shared: Any,
+    *,
+    workers: int = 1,
+    scheduler: str = "processes",
+    overlap: int = 1,
+) -> Iterator[tuple[int, Result]]:
+    """Apply a function to every item by workers of their own, yielding (index, result) as they end.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item and `shared`; importable by name, so that workers find it.
+    items : sequence
+        One task each; small.
+    shared : object
+        Sent to every worker once: a model, options, what opens an image.
+    workers, scheduler, overlap
+        See `Pool`.
+
+    Raises
+    ------
+    ConfigError
+        If the number of workers or the scheduler makes no sense.
     SkadetectError
         If workers keep dying; a task's own errors come through as they are.
     """
-    if workers < 1:
-        raise ConfigError(f"workers is {workers}, expected 1 or more")
-    if scheduler not in SCHEDULERS:
-        raise ConfigError(f"unknown scheduler {scheduler!r}, expected one of {', '.join(SCHEDULERS)}")
-    if workers == 1 or len(items) < 2:
-        yield from _run_here(function, items, shared, min(overlap, len(items)))
-        return
-    with _cluster(min(workers, len(items)), scheduler, overlap) as client:
-        run = partial(_limited, max(1, threads_per_worker(workers) // overlap), function)
-        yield from _run(client, run, items, shared, workers * max(WINDOW, 2 * overlap))
+    with Pool(min(workers, max(1, len(items))), scheduler=scheduler, overlap=overlap) as pool:
+        yield from pool.map(function, items, shared)
 
 
 def threads_per_worker(workers: int) -> int:
@@ -123,7 +172,7 @@ def _run(
     sent = client.scatter(shared, broadcast=True, hash=False)
     waiting = iter(enumerate(items))
     # The futures are the only hold on results: as each is yielded and dropped, its memory is freed.
-    running = as_completed()
+    running = as_completed(loop=client.loop)
     index_of: dict[str, int] = {}
 
     def submit(pairs: Iterable[tuple[int, Item]]) -> None:
@@ -144,10 +193,9 @@ def _run(
         ) from error
 
 
-@contextmanager
-def _cluster(workers: int, scheduler: str, overlap: int) -> Iterator[Any]:
+def _start_cluster(workers: int, scheduler: str, overlap: int) -> Any:
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import LocalCluster
 
     threads = threads_per_worker(workers)
     settings = {
@@ -160,18 +208,15 @@ def _cluster(workers: int, scheduler: str, overlap: int) -> Iterator[Any]:
         "distributed.nanny.environ": {"NUMBA_NUM_THREADS": str(threads)},
     }
     logger.info("starting %d workers (%s) of %d threads", workers, scheduler, threads)
-    with dask.config.set(settings):
-        with _interrupts_blocked():
-            cluster = LocalCluster(
-                n_workers=workers if scheduler == "processes" else 1,
-                threads_per_worker=overlap if scheduler == "processes" else workers * overlap,
-                processes=scheduler == "processes",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                silence_logs=logging.ERROR,
-            )
-        with cluster, Client(cluster) as client:
-            yield client
+    with dask.config.set(settings), _interrupts_blocked():
+        return LocalCluster(
+            n_workers=workers if scheduler == "processes" else 1,
+            threads_per_worker=overlap if scheduler == "processes" else workers * overlap,
+            processes=scheduler == "processes",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs=logging.ERROR,
+        )
 
 
 @contextmanager

@@ -73,10 +73,16 @@ def _gpu_room(job: Job, workers: int) -> GpuRoom | None:
     return GpuRoom(backend.free_bytes() / sharing, backend.bytes_a_number, OVERLAP)
 
 
+def workers(device: str, options: DetectOptions) -> distribute.Pool:
+    """Workers for the tiles of all jobs of an image, on a device."""
+    overlap = OVERLAP if uses_gpu(device) else 1
+    return distribute.Pool(options.workers, scheduler=options.scheduler, overlap=overlap)
+
+
 def detect_tiles(
     job: Job,
     grid: TileGrid,
-    options: DetectOptions,
+    pool: distribute.Pool,
     *,
     ledger: Ledger | None = None,
     show: Callable[[int, int], None] | None = None,
@@ -89,8 +95,8 @@ def detect_tiles(
         Image, background and model.
     grid : TileGrid
         From `plan`.
-    options : DetectOptions
-        Workers and scheduler.
+    pool : Pool
+        From `workers`.
     ledger : Ledger, optional
         Holds tiles that an earlier run finished, and takes the new ones.
     show : callable, optional
@@ -100,13 +106,9 @@ def detect_tiles(
     todo = [tile for tile in grid if tile.index not in finished]
     if finished:
         logger.info("%d of %d tiles were finished before", len(finished), len(grid))
-    overlap = OVERLAP if uses_gpu(job.device) else 1
-    if overlap > 1 and todo and options.workers == 1:
+    if pool.overlap > 1 and todo and pool.workers == 1:
         _prepare(job, todo[0])
-    work = distribute.map_tasks(
-        detect_tile, todo, job, workers=options.workers, scheduler=options.scheduler, overlap=overlap
-    )
-    for index, (found, seconds) in work:
+    for index, (found, seconds) in pool.map(detect_tile, todo, job):
         finished[todo[index].index] = (found, seconds)
         if ledger is not None:
             ledger.add(todo[index].index, found, seconds)

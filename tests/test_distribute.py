@@ -11,7 +11,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from skadetect.distribute import map_tasks, threads_per_worker, worker_number
+from skadetect.distribute import Pool, map_tasks, threads_per_worker, worker_number
 from skadetect.errors import ConfigError, InputError, SkadetectError
 
 
@@ -85,6 +85,29 @@ def always_die(item: int, _: None) -> int:
 def test_workers_that_keep_dying_end_the_run() -> None:
     with pytest.raises(SkadetectError, match="a worker died"):
         list(map_tasks(always_die, range(2), None, workers=2))
+
+
+def process_of(item: int, _: None) -> int:
+    """The process that works on an item."""
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def test_rounds_of_tasks_share_workers_that_end_with_the_pool() -> None:
+    with Pool(2) as pool:
+        pool.start()
+        found = {pid for _ in range(2) for _, pid in pool.map(process_of, range(10), None)}
+        alone = [pid for _, pid in pool.map(process_of, [1], None)]
+    assert len(found) == 2
+    assert alone == [os.getpid()]
+    for pid in found:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_pool_that_was_started_for_nothing_ends() -> None:
+    with Pool(2) as pool:
+        pool.start()
 
 
 def test_nonsense_is_named() -> None:

@@ -11,6 +11,7 @@ from astropy.io import fits
 from skadetect.background import estimate_background
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
+from skadetect.distribute import Pool
 from skadetect.image import Image, open_image
 from skadetect.infer import merge
 from skadetect.job import MAPPED, SLAB, Job, detect_tile, detect_tiles, plan, slabs
@@ -49,7 +50,7 @@ def job(image: Image) -> Job:
 
 def _found(job: Job, **changes: object) -> Detections:
     options = DetectOptions(**changes)  # type: ignore[arg-type]
-    rows, seconds = detect_tiles(job, plan(job, options), options)
+    rows, seconds = detect_tiles(job, plan(job, options), Pool())
     assert seconds > 0
     return merge(rows, job.model)
 
@@ -104,8 +105,8 @@ def test_a_killed_run_goes_on_from_its_finished_tiles(
 
     monkeypatch.setattr("skadetect.job.detect_tile", counted)
     with pytest.raises(KeyboardInterrupt):
-        detect_tiles(job, grid, options, ledger=Ledger(tmp_path, {}))
-    rows, _ = detect_tiles(job, grid, options, ledger=Ledger(tmp_path, {}))
+        detect_tiles(job, grid, Pool(), ledger=Ledger(tmp_path, {}))
+    rows, _ = detect_tiles(job, grid, Pool(), ledger=Ledger(tmp_path, {}))
     assert len(calls) == len(grid) + 1
     assert sorted(set(calls)) == list(range(len(grid)))
     np.testing.assert_allclose(merge(rows, job.model).position, whole.position, atol=1e-3)
