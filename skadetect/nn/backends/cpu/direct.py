@@ -210,7 +210,7 @@ def _band(
             for row in range(g.ky):
                 for part in range(taps):
                     runs[count, 0] = (tap if pitch else depth) * plane + row * line + part * pitch
-                    runs[count, 1] = ((tap * g.ky + row) * g.kx + part) * g.nf * WIDTH
+                    runs[count, 1] = ((tap * g.ky + row) * g.kx + part) * g.nf
                     count += 1
     pixels = size[0] * size[1]
     places = (pixels + ROWS - 1) // ROWS * ROWS

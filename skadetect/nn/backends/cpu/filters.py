@@ -16,7 +16,7 @@ import numpy as np
 
 from skadetect._numba import PARALLEL
 from skadetect.nn.backends.base import Array
-from skadetect.nn.backends.cpu.tile import WIDTH
+from skadetect.nn.backends.cpu.tile import LANES, WIDTH
 
 _Kept = dict[tuple[int, str], tuple[Any, Array]]
 
@@ -42,7 +42,11 @@ class FilterCache:
 
 
 def pack(matrices: Array) -> Array:
-    """Matrices (n, rows, outputs) in panels (n, panels, rows, `WIDTH`) of outputs, zeros at the end."""
+    """Matrices (n, rows, outputs) in panels (n, panels, rows, `WIDTH`) of outputs, zeros at the end.
+
+    A last panel that fills no more than one vector has its rows one vector apart, at the panel's beginning:
+    else they would lie in every other line of the cache, and soon drive each other out of it.
+    """
     count, rows, outputs = matrices.shape
     panels = np.empty((count, -(-outputs // WIDTH), rows, WIDTH), np.float32)
     _pack(np.ascontiguousarray(matrices), panels)
@@ -65,8 +69,10 @@ def _pack(matrices: Any, panels: Any) -> None:
         n, panel = part // across, part % across
         first = panel * WIDTH
         width = min(WIDTH, outputs - first)
+        pitch = WIDTH if width > LANES else LANES
+        lines = panels[n, panel].reshape(-1, pitch)
         for row in range(rows):
-            line = panels[n, panel, row]
+            line = lines[row]
             line[width:] = 0.0
             for f in range(width):
                 line[f] = matrices[n, row, first + f]

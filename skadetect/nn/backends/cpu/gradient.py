@@ -131,7 +131,7 @@ def _slopes(grad: Any, slopes: Any, bias: Any, corner: Any, size: Any, runs: Any
         for pixel in range(size[1]):
             for f in range(features):
                 bias[f] += values[pixel, f]
-        runs[row, 1] = row * (grad.shape[3] * features if room == features else size[1] * room)
+        runs[row, 1] = row * (grad.shape[3] if room == features else size[1])
         if room != features:
             for pixel in range(size[1]):
                 goal = slopes[row * size[1] + pixel]

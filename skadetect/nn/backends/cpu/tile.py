@@ -81,17 +81,17 @@ def tile(
 ) -> None:  # fmt: skip
     """Sum products for the first `width` columns of a panel and `ROWS` rows of a convolution.
 
-    As `tile_apart` with values and rows of weights side by side. The tables `rows` and `outs` go on with
-    those of the next tile.
+    As `tile_apart` with values side by side, and rows of weights as `filters.pack` lays them. The tables
+    `rows` and `outs` go on with those of the next tile.
     """
     if width > LANES + HALF:
         _four(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
     elif width > LANES:
         _three(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
     elif width > HALF:
-        _two(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
+        _two(x, rows, 1, runs, count, length, weights, LANES, start, slope, y, outs, extra, width)
     else:
-        _one(x, rows, 1, runs, count, length, weights, WIDTH, start, slope, y, outs, extra, width)
+        _one(x, rows, 1, runs, count, length, weights, LANES, start, slope, y, outs, extra, width)
 
 
 @numba.njit(**JIT)
@@ -102,8 +102,8 @@ def tile_apart(
     """Sum products for the first `width` columns of a panel and `ROWS` rows.
 
     Addresses are integers; offsets and steps are in floats. `x` + rows[m] + runs[2 r] is where run r of row m
-    begins, with `step` from value to value; `weights` + runs[2 r + 1] is where the run's weights do, with
-    `pitch` from row to row, of which whole halves of a vector are read. `start` is the address of what the
+    begins, with `step` from value to value; runs[2 r + 1] is the first of its rows of weights, which lie
+    `pitch` apart and of which whole halves of a vector are read. `start` is the address of what the
     sums begin with (`WIDTH` floats), `count` at least one. leaky(sum) goes to `y` + outs[m], plus what lies
     at `extra` + outs[m] unless `extra` is zero; `slope` is at most one.
     """
@@ -207,7 +207,8 @@ class _Tile:
         run, *sums = self._loop(before, [self._constant(0), *first])
         twice = builder.shl(run, self._constant(1))
         here = self._whole(runs, twice)
-        panel = self._at(weights, self._whole(runs, builder.add(twice, self._constant(1))))
+        row = self._whole(runs, builder.add(twice, self._constant(1)))
+        panel = self._at(weights, builder.mul(row, pitch))
         values = [builder.gep(base, [here]) for base in bases]
         new = self._over_run(values, length, step, panel, pitch, sums)
         next_run = builder.add(run, self._constant(1))
