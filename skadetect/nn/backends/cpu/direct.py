@@ -20,8 +20,8 @@ from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH, tile
 
 #: Input of a band, and filters that stay in the second cache beside it, in bytes.
 BAND_BYTES, KEPT_BYTES = 512 * 1024, 384 * 1024
-#: Floats a multiple of which from pixel to pixel would put the pixels of a tile into few sets of the cache.
-SET = 512
+#: Floats a multiple of which from pixel to pixel would put the pixels of a tile into one set of the cache.
+SET = 1024
 _CACHE = FilterCache()
 
 

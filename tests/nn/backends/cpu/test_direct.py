@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from skadetect.nn.backends.cpu import direct
-from skadetect.nn.backends.cpu.tile import ROWS
+from skadetect.nn.backends.cpu.tile import LANES, ROWS
 
 
-def _places(monkeypatch, size, inputs, outputs, extent):
-    """Pixels of an output of a size, and the places of all tiles that do one panel of it."""
+def _cut(monkeypatch, size, inputs, outputs, extent):
+    """Geometry and layout for an output of a size."""
     seen = {}
 
     def keep(x, panels, bias, slope, goal, geometry, layout, buffers):
@@ -20,7 +20,12 @@ def _places(monkeypatch, size, inputs, outputs, extent):
     x = np.zeros((1, 1, size[0] * extent, size[1] * extent, inputs), np.float32)
     filters = np.zeros((1, extent, extent, inputs, outputs), np.float32)
     direct.conv_direct(x, filters, None, stride=(1, extent, extent), padding=(0, 0, 0))
-    g, layout = seen["g"], seen["layout"]
+    return seen["g"], seen["layout"]
+
+
+def _places(monkeypatch, size, inputs, outputs, extent):
+    """Pixels of an output of a size, and the places of all tiles that do one panel of it."""
+    g, layout = _cut(monkeypatch, size, inputs, outputs, extent)
     downs = [min(layout.down, g.oy - first) for first in range(0, g.oy, layout.down)]
     acrosses = [min(layout.across, g.ox - first) for first in range(0, g.ox, layout.across)]
     return g.oy * g.ox, sum(-(-d * a // ROWS) * ROWS for d in downs for a in acrosses)
@@ -36,3 +41,8 @@ def test_one_tile_at_most_has_empty_places_where_no_neighbours_are_seen(monkeypa
 def test_bands_are_as_high_as_leaves_few_places_empty(monkeypatch, side, inputs, outputs):
     pixels, places = _places(monkeypatch, (side, side), inputs, outputs, 2)
     assert places < 1.01 * pixels
+
+
+@pytest.mark.parametrize(("inputs", "apart"), [(512, 0), (1024, 1024 + LANES), (1536, 0)])
+def test_pixels_are_copied_apart_only_where_a_tile_would_share_a_set(monkeypatch, inputs, apart):
+    assert _cut(monkeypatch, (8, 8), inputs, 32, 1)[1].pitch == apart
