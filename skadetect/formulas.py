@@ -3,8 +3,6 @@
 Every function is ordinary Python that compiled code may also call (CPU kernels and CUDA device code alike),
 so one definition serves the kernels, the reference back end and the tests. A box is an array indexed
 ``box[side, axis]`` with side 0 = low corner and 1 = high corner, in any number of axes.
-
-Compiled callers are cached by their own file's date: after an edit here, remove the ``__pycache__`` folders.
 """
 
 from __future__ import annotations

@@ -7,16 +7,15 @@ no device, and a model's kernels can be compiled before its first tile.
 from __future__ import annotations
 
 import functools
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba.cuda import types
 
+from skadetect._numba import sources_digest
 from skadetect.errors import SkadetectError
 from skadetect.nn.backends.cuda import (
     columns,
@@ -144,15 +143,6 @@ def _allow_shared(kernel: Any, size: int) -> None:
     (error,) = driver.cuKernelSetAttribute(attribute, size, function.handle, function.device.id)
     if error != driver.CUresult.CUDA_SUCCESS:
         raise RuntimeError(f"{size} bytes of shared memory refused: {error.name}")
-
-
-@functools.cache
-def sources_digest() -> str:
-    """Of all sources that kernels are made of: any change makes the cache forget them."""
-    sha = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sha.update(path.read_bytes())
-    return sha.hexdigest()[:16]
 
 
 def _as(kind: Any, value: Any) -> Any:
