@@ -37,7 +37,7 @@ CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
 LOUD = 7.0  # true signal to noise from which on fluxes are compared
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
-STAGES = ("config.toml", "finish.toml", "vary.toml")
+STAGES = ("config.toml", "finish.toml", "vary.toml", "whiten.toml")
 FOLDER = Path("pipelines") / "hi"
 SHIPPED = Path(skadetect.__file__).parent / "models"
 

@@ -59,6 +59,8 @@ class MixtureOptions:
         Exponent of the size in beams by which larger galaxies are brighter.
     hanning : float
         Share of patches whose noise is Hanning smoothed along z, as many cubes are.
+    white : float
+        Share of patches whose noise is less correlated than the beam says, down to white.
     rms_error : float
         Spread of the noise of the channels about the rms that they were divided by.
     level_error : float
@@ -73,6 +75,7 @@ class MixtureOptions:
     slope: float = 0.8
     extended: float = 0.5
     hanning: float = 0.2
+    white: float = 0.0
     rms_error: float = 0.02
     level_error: float = 0.02
     contaminants: ContaminantOptions = field(default_factory=ContaminantOptions)
@@ -221,7 +224,7 @@ def _noise(
     """Noise as correlated as the beam, its channels not quite of unit rms and zero mean."""
     smooth = rng.random() < options.hanning
     depth = shape[0] + 2 if smooth else shape[0]
-    noise = correlated_noise((depth, *shape[1:]), beam, rng)
+    noise = correlated_noise((depth, *shape[1:]), _beam_of_noise(beam, rng, options), rng)
     if smooth:  # weights 1/4, 1/2, 1/4 leave sqrt(3/8) of the rms
         noise = (0.25 * (noise[:-2] + noise[2:]) + 0.5 * noise[1:-1]) * np.float32((3 / 8) ** -0.5)
     gain, level = _channel_errors(shape[0], rng, options)
@@ -235,10 +238,18 @@ def _put_off_noise(
 ) -> Composition:
     """The same as `_noise` to be made later: a cube with noise only."""
     smooth, seed = bool(rng.random() < options.hanning), int(rng.integers(1 << 63))
+    beam = _beam_of_noise(beam, rng, options)
     gain, level = _channel_errors(shape[0], rng, options)
     nothing = np.empty((0, shape[0]), np.float32), np.empty((0, *shape[1:]), np.float32)
     space, kernel = np.empty(shape, np.float32), noise_kernel(shape[1:], beam)
     return Composition(space, kernel, seed, smooth, gain, level, *nothing, ())
+
+
+def _beam_of_noise(beam: PixelBeam, rng: np.random.Generator, options: MixtureOptions) -> PixelBeam:
+    """The beam that noise is correlated by: in some patches a tenth to eight tenths as wide as the beam."""
+    if not options.white or rng.random() >= options.white:
+        return beam
+    return beam.scaled(float(rng.integers(1, 9)) / 10)
 
 
 def _channel_errors(

@@ -72,6 +72,22 @@ def test_hanning_smoothed_noise_keeps_its_rms_and_ties_neighbouring_channels(ban
     assert (snr[1:] * snr[:-1]).mean() == pytest.approx(2 / 3, abs=0.05)
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_some_noise_is_less_correlated_than_the_beam_and_as_strong(bank, later):
+    def neighbours(white):
+        options = MixtureOptions(density=0, contaminants=CLEAN.contaminants, hanning=0, white=white)
+        patches = [mixture(bank, SHAPE, np.random.default_rng(k), options, later=later) for k in range(12)]
+        cubes = [reference.batch([p.piece])[0] if later else p.snr for p in patches]
+        assert np.mean([cube.std() for cube in cubes]) == pytest.approx(1.0, abs=0.02)
+        return np.array([(cube[..., 1:] * cube[..., :-1]).mean() for cube in cubes])
+
+    usual, some, all_of_them = neighbours(0.0), neighbours(0.5), neighbours(1.0)
+    assert usual.std() < 0.03
+    assert (all_of_them < usual.min() - 0.05).mean() > 0.7
+    assert all_of_them.min() < 0.05
+    assert 2 <= (some < usual.min() - 0.05).sum() <= 10
+
+
 def test_signal_to_noise_spans_its_range(bank):
     options = MixtureOptions(density=300.0, contaminants=CLEAN.contaminants, extended=0.0)
     patches = [mixture(bank, SHAPE, np.random.default_rng(k), options) for k in range(10)]
