@@ -200,7 +200,9 @@ def measure_rates(view: Image, model: Model, options: DetectOptions) -> Rates:
     read_shape = tile_grid(job, options)[0].read_shape
     z, y, x = (min(n, 64) for n in read_shape)
     _trial(view, model, options, _cut((z, y, x), model))  # compiles
-    return _trial(view, model, options, _cut(read_shape, model))
+    shape = _cut(read_shape, model)
+    _trial(view, model, options, shape)  # touches the memory that later tiles find ready
+    return _trial(view, model, options, shape)
 
 
 def _trial(view: Image, model: Model, options: DetectOptions, shape: Corner) -> Rates:
