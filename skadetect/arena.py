@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+#: Bytes that wait for their next use at most outside of a run.
+LARGEST_REST = 1 << 30
 #: Bytes from which on an array lies here; smaller ones are the allocator's own business.
 SMALLEST = 1 << 18
-#: Bytes of regions beside what was given out at one time: slabs that come and go while layers grow.
-SPARE = 32 << 20
+#: Bytes of regions beside what was given out at one time: slabs that come and go while layers grow. They are
+#: among the `skadetect.memory.FIXED_BYTES` that are planned for each tile.
+SPARE = 16 << 20
 #: Numbers that the place of an array is a multiple of: a page.
 PAGE = 1024
 
@@ -29,7 +34,7 @@ class Arena:
 
     def __init__(self) -> None:
         self._regions: list[_Region] = []
-        self._out, self._most = 0, 0
+        self._out, self._most, self._runs = 0, 0, 0
         self._lock = threading.RLock()  # an array may end, and come back, while another is looked for
 
     def empty(self, shape: tuple[int, ...]) -> Array:
@@ -40,10 +45,25 @@ class Arena:
         return np.asarray(_Lease(self, *self._take(-(-size // PAGE) * PAGE), shape))
 
     def give_back(self, region: _Region, start: int, stop: int) -> None:
-        """Keep memory for its next use."""
+        """Keep memory for its next use, unless no run goes on and too much is kept already."""
         with self._lock:
             self._out -= 4 * (stop - start)
             region.join(start, stop)
+            if not self._runs and region.idle and self.resting > LARGEST_REST:
+                self._regions.remove(region)
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """While what waits is wanted again and again, however much it is; at the end it is let go of."""
+        with self._lock:
+            self._runs += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runs -= 1
+                if not self._runs:
+                    self.release()
 
     @property
     def resting(self) -> int:
@@ -143,4 +163,4 @@ class _Lease:
 
 
 _ARENA = Arena()
-empty, release = _ARENA.empty, _ARENA.release
+empty, run = _ARENA.empty, _ARENA.run

@@ -159,14 +159,13 @@ class Detector:
         count = 1 + count_levels(view, run.model, self.options.levels)
         views = level_views(view, count, store=self._view_store(run, view, resume_folder))
         parts, seconds = [], 0.0
-        with workers(self._device, self.options) as pool:
+        with arena.run(), workers(self._device, self.options) as pool:
             if math.prod(view.shape) >= MANY_PIXELS:
                 pool.start()  # while the background is estimated
             for level, seen in enumerate(views):
                 rows, network = self._search(run, seen, level, pool, resume_folder)
                 parts.append((rows, seen))
                 seconds += network
-        arena.release()
         parts = merge_levels(parts, run.model)
         meta = {
             "thresh": self._threshold(run.model),
@@ -176,9 +175,8 @@ class Detector:
             "network_seconds": round(seconds, 3),
         }
         catalog = _catalog(run, parts, meta)
-        seconds = round(time.perf_counter() - started, 3)
-        catalog.meta["wall_seconds"] = seconds
-        logger.info("%s: %d sources in %.1f s", original.name, len(catalog), seconds)
+        catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
+        logger.info("%s: %d sources in %.1f s", original.name, len(catalog), wall)
         if folder is not None:
             self.write_products(catalog, original, folder)
         return catalog

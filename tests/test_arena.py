@@ -32,6 +32,19 @@ def test_two_live_arrays_do_not_share_memory():
     assert (first == 1.0).all()
 
 
+def test_little_memory_waits_outside_of_a_run(monkeypatch):
+    monkeypatch.setattr(arena, "LARGEST_REST", 4 * int(np.prod(SHAPE)) + 4 * arena.PAGE)
+    pool = arena.Arena()
+    arrays = [pool.empty(SHAPE) for _ in range(4)]
+    del arrays
+    assert len(pool._regions) == 1
+    with pool.run():
+        arrays = [pool.empty(SHAPE) for _ in range(4)]
+        del arrays
+        assert len(pool._regions) == 4
+    assert pool.resting == 0 and not pool._regions
+
+
 def test_an_array_lies_in_the_hole_of_a_larger_one():
     pool = arena.Arena()
     large = pool.empty((4, 200, 300))

@@ -83,6 +83,10 @@ def test_a_long_halo_along_the_spectrum_means_tiles_that_are_long_there() -> Non
     assert z > y and z > x
 
 
+def test_slabs_that_wait_beside_a_tile_are_planned_for() -> None:
+    assert arena.SPARE <= FIXED_BYTES
+
+
 def test_workers_share_the_memory() -> None:
     model, shape = small_model(), (1, 8000, 8000)
     alone, shared = (choose_tile_shape("4GB", workers, model, shape) for workers in (1, 8))

@@ -16,8 +16,8 @@ FLOORS = {
     "err_kin_pa": "radian",
     "err_incl": "radian",
 }
-#: As in ship.py.
-LOUD = 7
+#: True signal to noise from which on fluxes are compared.
+LOUD = 7.0
 SIZES = (0.5, 1.0, 2.0, 4.0, 8.0)
 INTRODUCTION = """\
 {description}. It finds galaxies in spectral-line
@@ -116,7 +116,7 @@ def fluxes(model: Model) -> str:
     )
     return (
         "Line fluxes are multiplied by a factor of the measured size, so that their median is true for the\n"
-        f"galaxies above signal to noise {LOUD} in the validation cubes: {beams} beams\n"
+        f"galaxies above signal to noise {LOUD:g} in the validation cubes: {beams} beams\n"
         "(`skadetect.catalog.flux_scale`)."
     )
 

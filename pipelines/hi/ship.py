@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from card import model_card
+from card import LOUD, model_card
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
@@ -35,7 +35,6 @@ LEAST_SCORE = 0.15
 LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
-LOUD = 7.0  # true signal to noise from which on fluxes are compared
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
 STAGES = ("config.toml", "finish.toml", "vary.toml", "whiten.toml")
 FOLDER = Path("pipelines") / "hi"

@@ -101,9 +101,9 @@ def train(
     state = _restore(training) if resume and _checkpoint(training).exists() else new_state(options, base)
     if getattr(training.backend, "overflows", False) and not state.scale.moving:
         state.scale = LossScale.start(moving=True)
-    _run(training, state, progress=progress)
+    with arena.run():
+        _run(training, state, progress=progress)
     training.backend.hold(())
-    arena.release()
     model = _model(training, state)
     if not (training.out / "best.safetensors").exists():
         model.save(training.out / "best.safetensors")
