@@ -234,7 +234,15 @@ class Detector:
         with _bar(options.progress, f"background{label}") as show:
             background = estimate_background(view, background_options(view), progress=show)
         view = _without_bad_channels(view, background)
-        job = Job(view, background, run.model, self._least_score(run.model), self._device, options.precision)
+        job = Job(
+            view,
+            background,
+            run.model,
+            self._least_score(run.model),
+            self._device,
+            options.precision,
+            options.orientations,
+        )
         # Each view that is held is a quarter of the one before.
         grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
         if resume_folder is not None:
@@ -344,6 +352,7 @@ def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
         "model": run.digest,
         "threshold": job.threshold,
         "tile": list(grid.tile_shape),
+        "orientations": job.orientations,
         "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
     }
     return Ledger(folder, key | settings)

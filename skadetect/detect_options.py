@@ -9,6 +9,8 @@ from skadetect.errors import ConfigError
 
 #: The model that a model name of "auto" stands for, by the number of axes of an image.
 MODELS = {2: "continuum", 3: "hi"}
+#: In how many ways an image may be looked at.
+ORIENTATIONS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class DetectOptions:
         Folder for a cubelet, moment maps, a spectrum and a picture of each galaxy in a cube.
     scheduler : str
         What a worker is: "processes" or "threads".
+    orientations : int
+        In how many ways the image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean measures better
+        and takes as many times as long.
     progress : bool
         Show a progress bar.
     """
@@ -70,6 +75,7 @@ class DetectOptions:
     levels: int | None = None
     products: str | None = None
     scheduler: str = "processes"
+    orientations: int = 1
     progress: bool = False
 
     def __post_init__(self) -> None:
@@ -81,6 +87,8 @@ class DetectOptions:
             )
         if self.levels is not None and self.levels < 0:
             raise ConfigError(f"levels is {self.levels}, expected 0 or more")
+        if self.orientations not in ORIENTATIONS:
+            raise ConfigError(f"orientations is {self.orientations}, expected 1, 2, 4 or 8")
         parse_flux(self.continuum_limit)
         parse_channels(self.flag_channels)
 

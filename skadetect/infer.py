@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from skadetect.nn.backends.base import Backend
 from skadetect.nn.head import decode
 from skadetect.nn.model import Model
 from skadetect.nn.slabs import Slabs
+from skadetect.orientation import mean_outputs
 
 #: Depth in a better box, 1 at its centre and 0 at its surface, beyond which a box is the same galaxy again.
 INNER_HALF = 0.5
@@ -37,6 +39,7 @@ def candidates(
     backend: Backend,
     threshold: float | None = None,
     watch: Stopwatch | None = None,
+    orientations: int = 1,
 ) -> Detections:
     """All boxes above a threshold, overlapping ones included.
 
@@ -54,6 +57,8 @@ def candidates(
         Lowest score; the model's own by default.
     watch : Stopwatch, optional
         Gains the seconds that the network took.
+    orientations : int
+        In how many ways the map is looked at, see `skadetect.orientation`.
 
     Returns
     -------
@@ -62,9 +67,13 @@ def candidates(
     """
     padded = _pad(s, model.stride)
     watch = watch or Stopwatch()
-    features = network_input(model, padded, beam, watch=watch)
+    forward = model.network.forward_on if orientations == 1 else model.network.forward
+
+    def look(shown: NDArray[np.float32], shown_beam: PixelBeam) -> Any:
+        return forward(network_input(model, shown, shown_beam, watch=watch), backend)
+
     start, made = time.perf_counter(), watch.features
-    outputs = model.network.forward_on(features, backend)
+    outputs = mean_outputs(model, padded, beam, look, count=orientations)
     found = decode(outputs, model.head, threshold=model.threshold if threshold is None else threshold)
     watch.network += time.perf_counter() - start - (watch.features - made)
     anchors = anchor_map(padded, model.stride).reshape(-1)

@@ -22,6 +22,7 @@ from skadetect.ledger import Ledger
 from skadetect.memory import GpuRoom, choose_tile_shape, return_freed_memory
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
+from skadetect.orientation import bytes_a_pixel
 from skadetect.photometry import REACH, mark_boxes, measure
 from skadetect.tiling import Corner, Tile, TileGrid
 
@@ -49,6 +50,7 @@ class Job:
     threshold: float
     device: str
     precision: str = "fp16"
+    orientations: int = 1
 
 
 def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
@@ -60,7 +62,8 @@ def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
         memory, workers = options.max_memory, options.workers
         held += job.background.level.nbytes + job.background.rms.nbytes
         gpu = _gpu_room(job, workers)
-        shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held, gpu=gpu)
+        beside = bytes_a_pixel(model, job.orientations)
+        shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held, beside=beside, gpu=gpu)
     return TileGrid.cover(job.image.shape, shape, halo=model.halo, step=model.stride)
 
 
@@ -137,6 +140,7 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
         backend=get_backend(job.device, job.precision, worker=distribute.worker_number()),
         threshold=job.threshold,
         watch=watch,
+        orientations=job.orientations,
     )
     # Centres are owned by where they lie, to the half pixel at which two tiles' regions meet.
     corner = found.position + 0.5

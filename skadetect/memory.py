@@ -121,6 +121,7 @@ def choose_tile_shape(
     image_shape: Corner,
     *,
     held: float = 0.0,
+    beside: float = 0.0,
     gpu: GpuRoom | None = None,
 ) -> Corner:
     """Extents of the tiles that keep a run within its memory and read the least beside what they own.
@@ -137,6 +138,8 @@ def choose_tile_shape(
         Of the image; nothing is read beyond it.
     held : float
         Bytes that each worker holds besides.
+    beside : float
+        Bytes a pixel that a tile takes beside one pass of the network.
     gpu : GpuRoom, optional
         Where the network runs; a tile's layers are then there, and its input here.
 
@@ -154,7 +157,7 @@ def choose_tile_shape(
     axes = [_splits(*axis) for axis in zip(image_shape, model.halo, model.stride, strict=True)]
     sides, reads, totals = (np.meshgrid(*parts, indexing="ij") for parts in zip(*axes, strict=True))
     pixels = np.prod(reads, axis=0)
-    needed = _bytes(pixels, model) if gpu is None else _input_bytes(pixels, gpu)
+    needed = (_bytes(pixels, model) if gpu is None else _input_bytes(pixels, gpu)) + beside * pixels
     overhead = np.prod(totals, axis=0) / np.prod(image_shape, dtype=np.float64)
     fits = needed <= min(share, MOST_BYTES)
     if gpu is not None:
@@ -177,7 +180,7 @@ def choose_tile_shape(
     return z, y, x
 
 
-def tile_bytes(read_shape: Corner, model: Model) -> int:
+def tile_bytes(read_shape: Corner, model: Model, *, beside: float = 0.0) -> int:
     """Bytes that one tile takes while the network runs.
 
     Parameters
@@ -186,8 +189,11 @@ def tile_bytes(read_shape: Corner, model: Model) -> int:
         Of the region that it reads.
     model : Model
         Its layers say how much lives together.
+    beside : float
+        As for `choose_tile_shape`.
     """
-    return int(_bytes(np.prod(read_shape, dtype=np.float64), model))
+    pixels = np.prod(read_shape, dtype=np.float64)
+    return int(_bytes(pixels, model) + beside * pixels)
 
 
 def _bytes(pixels: Any, model: Model) -> Any:

@@ -184,11 +184,6 @@ def decode(
     return columns
 
 
-def mirrored(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Encoded parameters (n, P) after the image is flipped along x or along y: theta becomes -theta."""
-    return _negated(specs, encoded, "sin2")
-
-
 def angle_spread(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float64]:
     """Standard deviation of the angle whose cosine and sine, of it or of twice it, were regressed, radians.
 
@@ -218,11 +213,6 @@ def angle_spread(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -
     return np.full(len(encoded), np.nan)
 
 
-def transposed(specs: Sequence[ParameterSpec], encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Encoded parameters (n, P) after x and y change places: theta becomes pi/2 - theta."""
-    return _negated(specs, encoded, "cos2")
-
-
 def _scale(spec: ParameterSpec, scales: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """What the values of a parameter are divided by."""
     scale = np.asarray(scales[spec.scale], np.float64)
@@ -236,10 +226,3 @@ def _encode_one(spec: ParameterSpec, value: ArrayLike, scale: ArrayLike) -> NDAr
         return np.asarray(function(times * value), np.float64)
     ratio = value / np.asarray(scale, np.float64)
     return np.log(np.maximum(ratio, spec.floor)) if spec.transform == "log" else ratio
-
-
-def _negated(
-    specs: Sequence[ParameterSpec], encoded: NDArray[np.float32], transform: str
-) -> NDArray[np.float32]:
-    sign = np.array([-1.0 if spec.transform == transform else 1.0 for spec in specs], np.float32)
-    return encoded * sign

@@ -32,6 +32,7 @@ from skadetect.job import Job, detect_tile
 from skadetect.job import plan as tile_grid
 from skadetect.memory import PROCESS_BYTES, parse_memory, tile_bytes
 from skadetect.nn.model import Model
+from skadetect.orientation import bytes_a_pixel
 from skadetect.pixels import ArrayPixels, AxisOrder, Corner
 from skadetect.pyramid import count_levels
 from skadetect.resample import BlockMeanPixels, block_mean, match_sampling
@@ -196,7 +197,7 @@ def measure_rates(view: Image, model: Model, options: DetectOptions) -> Rates:
         Tiles as large as theirs, or `TRIAL_VOXELS`, are tried.
     """
     threshold = options.threshold or model.threshold
-    job = Job(view, _flat(view), model, threshold, options.device, options.precision)
+    job = Job(view, _flat(view), model, threshold, options.device, options.precision, options.orientations)
     read_shape = tile_grid(job, options)[0].read_shape
     z, y, x = (min(n, 64) for n in read_shape)
     _trial(view, model, options, _cut((z, y, x), model))  # compiles
@@ -211,7 +212,7 @@ def _trial(view: Image, model: Model, options: DetectOptions, shape: Corner) -> 
     voxels = math.prod(field.shape)
     background, seconds = _timed(lambda: estimate_background(field, background_options(field)))
     threshold = options.threshold or model.threshold
-    job = Job(field, background, model, threshold, options.device, options.precision)
+    job = Job(field, background, model, threshold, options.device, options.precision, options.orientations)
     grid = TileGrid.cover(field.shape, field.shape, halo=model.halo, step=model.stride)
     (found, _), tile = _timed(lambda: detect_tile(grid[0], job))
     _, averaging = _timed(lambda: BlockMeanPixels(field.pixels, 2, 1.0).read((0, 0, 0), _halved(field.shape)))
@@ -250,7 +251,7 @@ def _levels(
     found: list[LevelPlan] = []
     reading = file_seconds * views[0].factor ** 2 * views[0].factor_z  # seconds a voxel of the view
     for level, view in enumerate(views):
-        job = Job(view, _flat(view), model, 0.5, options.device, options.precision)
+        job = Job(view, _flat(view), model, 0.5, options.device, options.precision, options.orientations)
         grid = tile_grid(job, options, held=4 / 3 * store.memory if level else 0.0)
         voxels, some = math.prod(view.shape), _sampled(grid)
         read = round(sum(math.prod(tile.read_shape) for tile in some) * len(grid) / len(some))
@@ -288,7 +289,8 @@ def _peak(
     tiles = []
     for level in levels:
         grid = TileGrid.cover(level.shape, level.tile_shape, halo=model.halo, step=model.stride)
-        tiles.append(tile_bytes(max((t.read_shape for t in _sampled(grid)), key=math.prod), model))
+        largest = max((t.read_shape for t in _sampled(grid)), key=math.prod)
+        tiles.append(tile_bytes(largest, model, beside=bytes_a_pixel(model, options.orientations)))
     mesh = max(2 * _flat(view).level.nbytes for view in views)
     rows = round(ROW_BYTES * sources)
     return processes * (PROCESS_BYTES + mesh) + options.workers * max(tiles) + rows

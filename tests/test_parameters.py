@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skadetect.errors import ModelError
-from skadetect.parameters import CONTINUUM, ParameterSpec, angle_spread, decode, encode, mirrored, transposed
+from skadetect.parameters import CONTINUUM, ParameterSpec, angle_spread, decode, encode
 
 
 def _columns(n=50, seed=0):
@@ -59,20 +59,6 @@ def test_an_angle_and_its_half_turn_are_the_same_target():
     angle = np.array([0.3, 0.3 + np.pi, 0.3 - np.pi])
     encoded = encode(CONTINUUM, {"theta": angle}, anchor=1.0, beam_fwhm=1.0)
     np.testing.assert_allclose(encoded[1:, 3:], encoded[[0, 0], 3:], atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("turn", "angle_after"),
-    [(mirrored, lambda t: -t), (transposed, lambda t: np.pi / 2 - t)],
-    ids=["flip", "swap"],
-)
-def test_flips_act_on_encoded_numbers_as_on_the_angle(turn, angle_after):
-    columns = _columns()
-    turned = columns | {"theta": angle_after(columns["theta"])}
-    expected = encode(CONTINUUM, turned, anchor=1.0, beam_fwhm=1.0)
-    np.testing.assert_allclose(
-        turn(CONTINUUM, encode(CONTINUUM, columns, anchor=1.0, beam_fwhm=1.0)), expected, atol=1e-6
-    )
 
 
 def test_specs_survive_json():

@@ -113,6 +113,12 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
     "[default: by the model and the size of the cube]",
 )
 @click.option(
+    "--orientations",
+    type=int,
+    help="Ways to look at the image, turned and mirrored: 1, 2, 4 or 8. Their mean measures better and takes "
+    "as many times as long. [default: 1]",
+)
+@click.option(
     "--products",
     metavar="FOLDER",
     help="Also write a cubelet, moment maps, a spectrum and a picture of each galaxy of a cube; folder/ or "

@@ -31,6 +31,7 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 @click.option("--model", help="Model as for detect. [default: by the image]")
 @click.option("--beam", metavar='"BMAJ BMIN BPA"', help="Beam, where the header has none.")
 @click.option("--levels", type=click.IntRange(min=0), help="Coarser searches of a cube, as for detect.")
+@click.option("--orientations", type=int, help="Ways to look at the image, as for detect. [default: 1]")
 @click.option("--tile", type=int, help="Side of the tiles in pixels. [default: automatic]")
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within. [default: 2GB]")

@@ -4,7 +4,7 @@ Each folder is one that `skadetect simulate continuum` wrote. Prints the officia
 means of the fields after --test with the model as shipped, with tuned thresholds, and with corrections of
 what is submitted as well; then the table of attributes beside constants and limits of the first of them.
 
-Usage: sdc1_tuned.py TUNE... --test TEST... [--model continuum]
+Usage: sdc1_tuned.py TUNE... --test TEST... [--model continuum] [--orientations 8]
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def main() -> None:
     parser.add_argument("tune", type=Path, nargs="+")
     parser.add_argument("--test", type=Path, nargs="+", required=True)
     parser.add_argument("--model", default="continuum")
+    parser.add_argument("--orientations", type=int, default=1, help="ways to look at each field")
     options = parser.parse_args()
-    detector, own = Detector(options.model, threshold=LOWEST), Model.load(options.model).threshold
+    own = Model.load(options.model).threshold
+    detector = Detector(options.model, threshold=LOWEST, orientations=options.orientations)
     tuning = [load(folder, detector)[0] for folder in options.tune]
     plain, full = (
         tune_fields(tuning, name, own, TuneOptions(lowest=LOWEST, purity=0.93)) for name in (None, "sdc1")
