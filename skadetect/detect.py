@@ -249,7 +249,7 @@ class Detector:
             ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
             rows, seconds = detect_tiles(job, grid, pool, ledger=ledger, show=show)
-        return self._reliable(merge(rows, run.model), view, run.model), seconds
+        return self._reliable(merge(rows, run.model), view, run.model, level), seconds
 
     def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:
         """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""
@@ -263,9 +263,9 @@ class Detector:
         reliability, threshold = Reliability.of(model.metadata), self._threshold(model)
         return threshold if reliability is None else min(reliability.least_score, threshold)
 
-    def _reliable(self, rows: Detections, view: Image, model: Model) -> Detections:
+    def _reliable(self, rows: Detections, view: Image, model: Model, level: int) -> Detections:
         """The rows that are probable enough, if the model knows how probable they are."""
-        known = probabilities(rows, view, model)
+        known = probabilities(rows, view, model, level=level)
         return rows if known is None else rows.take(known >= self._threshold(model))
 
     def _threshold(self, model: Model) -> float:

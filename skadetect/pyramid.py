@@ -1,7 +1,7 @@
 """Galaxies larger than the network's own range: the same cube at half the resolution, and again.
 
 Each level is a view of spatial block means in which a galaxy is half as large as on the level before. A level
-keeps the boxes whose size it is good at, and what two levels say of one galaxy becomes one row.
+measures the sizes it is good at best, and what several levels say of one galaxy becomes one row.
 """
 
 from __future__ import annotations
@@ -10,24 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit, prange
+from numpy.typing import ArrayLike, NDArray
 
-from skadetect.boxes import nms
+from skadetect._numba import PARALLEL
 from skadetect.detections import Detections
 from skadetect.image import Image
-from skadetect.infer import INNER_HALF
 from skadetect.nn.model import Model
+from skadetect.overlaps import measure_of, overlap_of
 from skadetect.parameters import decode
 
 #: Pixels along the shorter side that a level has at least.
 LEAST_SIDE = 8
-#: Longer side (y or x) of the boxes that a level keeps, in its pixels, where a level below or above has the
-#: others; twice the low end is below the high end, so that a galaxy at the limit is kept by one of them.
+#: Longer side (y or x) of the boxes that a level measures well, in its pixels; twice the low end is below the
+#: high end, so that every galaxy is within the range of some level.
 SIZE_RANGE = (7.0, 16.0)
-#: A box of a coarser level is the blur of a galaxy inside it that has this share of its flux times score.
-ECHO_SHARE = 0.6
-#: Plain DIoU above which boxes of two levels, neither inside the other, are one galaxy.
+#: What an octave beyond that range counts, in score, where levels compete for a galaxy.
+OCTAVE_COST = 0.3
+#: DIoU (squared distance) above which two boxes are one galaxy.
 SAME_OVERLAP = 0.0
+#: Two boxes, one in the other, are one galaxy if the lesser one has this share of the flux, or of the side.
+SAME_FLUX, SAME_SIDE = 0.3, 0.5
+#: A centre is deep in a box if it is at most this share of each side off the middle.
+DEEP = 0.25
 
 
 @dataclass(frozen=True)
@@ -38,22 +43,19 @@ class Boxes:
     ----------
     boxes : array (n, 2, 3)
         Corners in pixels of the file.
-    level : array (n,), int
-        The level that each was found on, 0 the finest.
-    score : array (n,)
-        Confidence of the network, 0 to 1.
+    rank : array (n,)
+        Which one is to be kept of those of one galaxy: the highest.
     flux : array (n,)
         Integrated flux, on one scale for all levels.
     """
 
     boxes: NDArray[np.float64]
-    level: NDArray[np.int64]
-    score: NDArray[np.float64]
+    rank: NDArray[np.float64]
     flux: NDArray[np.float64]
 
     def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Boxes:
         """Some of the rows."""
-        return Boxes(self.boxes[index], self.level[index], self.score[index], self.flux[index])
+        return Boxes(self.boxes[index], self.rank[index], self.flux[index])
 
 
 def count_levels(image: Image, model: Model, wanted: int | None) -> int:
@@ -76,19 +78,24 @@ def count_levels(image: Image, model: Model, wanted: int | None) -> int:
     return possible if wanted is None else min(wanted, possible)
 
 
-def fits_level(boxes: NDArray[np.float64], level: int, last: int) -> NDArray[np.bool_]:
-    """Which boxes a level keeps for their size.
+def octaves_beyond(side: ArrayLike, level: int) -> NDArray[np.float64]:
+    """How far boxes are from the sizes that a level measures well, in octaves; 0 within.
 
     Parameters
     ----------
-    boxes : array (n, 2, 3)
-        Corners in pixels of the level.
-    level, last : int
-        The level and the coarsest one.
+    side : array (n,)
+        Longer side (y or x), in pixels of the level.
+    level : int
+        0 is the finest, for which none is too small.
     """
-    side = (boxes[:, 1, 1:] - boxes[:, 0, 1:]).max(axis=1, initial=0.0)
-    low, high = SIZE_RANGE
-    return (side >= (low if level else 0.0)) & (side <= (high if level < last else np.inf))
+    octave = np.log2(np.maximum(np.asarray(side, np.float64), 1e-3))
+    low, high = np.log2(SIZE_RANGE)
+    return np.maximum(np.maximum(low - octave if level else 0.0, octave - high), 0.0)
+
+
+def longer_sides(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Longer side in y and x of boxes (n, 2, 3)."""
+    return np.asarray((boxes[:, 1, 1:] - boxes[:, 0, 1:]).max(axis=1, initial=0.0))
 
 
 def merge_levels(parts: Sequence[tuple[Detections, Image]], model: Model) -> list[tuple[Detections, Image]]:
@@ -103,83 +110,85 @@ def merge_levels(parts: Sequence[tuple[Detections, Image]], model: Model) -> lis
     """
     if len(parts) == 1:
         return list(parts)
-    fitting = [
-        rows.take(fits_level(rows.boxes, level, len(parts) - 1)) for level, (rows, _) in enumerate(parts)
-    ]
-    kept = np.zeros(sum(map(len, fitting)), bool)
-    kept[one_row_a_galaxy(_in_file(fitting, [view for _, view in parts], model))] = True
-    ends = np.cumsum([len(rows) for rows in fitting])[:-1]
-    masks = np.split(kept, ends)
-    return [(rows.take(mask), view) for rows, mask, (_, view) in zip(fitting, masks, parts, strict=True)]
+    kept = np.zeros(sum(len(rows) for rows, _ in parts), bool)
+    kept[one_row_a_galaxy(_in_file(parts, model))] = True
+    masks = np.split(kept, np.cumsum([len(rows) for rows, _ in parts])[:-1])
+    return [(rows.take(mask), view) for (rows, view), mask in zip(parts, masks, strict=True)]
 
 
 def one_row_a_galaxy(rows: Boxes) -> NDArray[np.int64]:
-    """Indices of the rows that remain, rising.
+    """Indices of the rows that remain, rising: of those that are one galaxy the one of the highest rank.
 
-    From the finest level to the coarsest, each level's boxes meet what remains of the finer ones:
-
-    * a box is the blur of a compact galaxy, and goes, if a finer one inside it has most of its flux times
-      score: a faint or doubtful large box must not swallow a bright compact galaxy;
-    * else the finer boxes inside it are its pieces, and go.
-
-    Inside means with the centre and more than half of the volume. Boxes that overlap otherwise are decided
-    by `nms`, by score.
+    Two boxes are one galaxy if they overlap well, or if the smaller one lies in the larger one, with its
+    centre and more than half of its volume, and is not much less than that: a galaxy seen on two levels is
+    about as bright and as large on both. What is much fainter and smaller is a galaxy of its own, close to
+    the large one or before it.
     """
-    alive = np.zeros(len(rows.level), bool)
-    for level in np.unique(rows.level):
-        finer, coarser = np.flatnonzero(alive), np.flatnonzero(rows.level == level)
-        inner, outer = pairs_inside(rows.boxes[finer], rows.boxes[coarser])
-        weight = rows.flux * rows.score
-        blurred = weight[finer[inner]] >= ECHO_SHARE * weight[coarser[outer]]
-        echo = np.zeros(len(coarser), bool)
-        echo[outer[blurred]] = True
-        alive[finer[inner[~echo[outer]]]] = False
-        alive[coarser[~echo]] = True
-    left = np.flatnonzero(alive)
-    for overlap, limit in (("diou", SAME_OVERLAP), ("inner", INNER_HALF)):
-        left = left[np.sort(nms(rows.boxes[left], rows.score[left], threshold=limit, overlap=overlap))]
-    return left
+    first, second = meeting_pairs(rows.boxes)
+    same = _same_galaxy(rows.take(first), rows.take(second))
+    first, second = first[same], second[same]
+    corners = rows.boxes.reshape(len(rows.boxes), 6)
+    order = np.lexsort((*corners.T, -rows.rank))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    better = np.where(place[first] < place[second], first, second)
+    worse = np.where(place[first] < place[second], second, first)
+    by_better = np.argsort(place[better], kind="stable")
+    kept = np.ones(len(order), bool)
+    for winner, loser in zip(better[by_better].tolist(), worse[by_better].tolist(), strict=True):
+        if kept[winner]:  # settled: all that could drop it came before
+            kept[loser] = False
+    return np.flatnonzero(kept)
 
 
-def pairs_inside(
-    fine: NDArray[np.float64], coarse: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which boxes lie in which others, with the centre and more than half of the volume.
-
-    Parameters
-    ----------
-    fine, coarse : array (n, 2, 3) and (m, 2, 3)
-        Corners, in one unit.
-
-    Returns
-    -------
-    inner, outer : array (k,), int64
-        Indices into `fine` and `coarse`, one of each a pair.
-    """
-    centre = fine.mean(axis=1)
-    order = np.argsort(centre[:, 0], kind="stable")
-    first, last = (np.searchsorted(centre[order, 0], coarse[:, end, 0]) for end in (0, 1))
-    inner = []
-    for around, start, stop in zip(coarse, first, last, strict=True):
-        near = order[start:stop]
-        near = near[((centre[near] >= around[0]) & (centre[near] <= around[1])).all(axis=1)]
-        low, high = fine[near, 0], fine[near, 1]
-        common = np.clip(np.minimum(high, around[1]) - np.maximum(low, around[0]), 0.0, None).prod(axis=1)
-        inner.append(near[common > 0.5 * (high - low).prod(axis=1)])
-    outer = np.repeat(np.arange(len(coarse)), [len(rows) for rows in inner])
-    return np.concatenate([np.empty(0, np.int64), *inner]), outer
+def meeting_pairs(boxes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All pairs of boxes (n, 2, 3) that have volume in common, each once: indices (k,) of both."""
+    order = np.argsort(boxes[:, 0, 0], kind="stable")
+    stops = np.searchsorted(boxes[order, 0, 0], boxes[order, 1, 0])
+    first, second = [], []
+    for place, (row, stop) in enumerate(zip(order, stops, strict=True)):
+        near = order[place + 1 : stop]
+        meets = (boxes[near, 1] > boxes[row, 0]) & (boxes[near, 0] < boxes[row, 1])
+        near = near[meets.all(axis=1)]
+        first.append(np.full(len(near), row))
+        second.append(near)
+    none = np.empty(0, np.int64)
+    return np.concatenate([none, *first]), np.concatenate([none, *second])
 
 
-def _in_file(parts: Sequence[Detections], views: Sequence[Image], model: Model) -> Boxes:
+def _same_galaxy(a: Boxes, b: Boxes) -> NDArray[np.bool_]:
+    """Whether each box of `a` and its partner in `b`, which it meets, are one galaxy."""
+    sides = np.stack([each.boxes[:, 1] - each.boxes[:, 0] for each in (a, b)])
+    volumes = sides.prod(axis=2)
+    larger = np.where((volumes[0] >= volumes[1])[:, None, None], a.boxes, b.boxes)
+    centre = np.where((volumes[0] >= volumes[1])[:, None], b.boxes.mean(axis=1), a.boxes.mean(axis=1))
+    common = (np.minimum(a.boxes[:, 1], b.boxes[:, 1]) - np.maximum(a.boxes[:, 0], b.boxes[:, 0])).prod(
+        axis=1
+    )
+    off = np.abs(centre - larger.mean(axis=1)) / (larger[:, 1] - larger[:, 0])
+    flux = np.minimum(a.flux, b.flux) >= SAME_FLUX * np.maximum(a.flux, b.flux)
+    plane = sides[..., 1:].max(axis=2)
+    side = plane.min(axis=0) >= SAME_SIDE * plane.max(axis=0)
+    inside = (off <= 0.5).all(axis=1) & (common > 0.5 * volumes.min(axis=0))
+    deep = (off <= DEEP).all(axis=1)
+    overlap = np.empty(len(common))
+    _overlaps(measure_of("diou_squared"), a.boxes, b.boxes, overlap)
+    return (overlap > SAME_OVERLAP) | (inside & (flux | side)) | (deep & side)
+
+
+@njit(**PARALLEL)
+def _overlaps(kind: int, a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    for pair in prange(len(out)):
+        out[pair] = overlap_of(kind, a[pair], b[pair])
+
+
+def _in_file(parts: Sequence[tuple[Detections, Image]], model: Model) -> Boxes:
     """The rows of all levels in pixels of the file, their fluxes in image units times beam times channel."""
-    flux = []
-    for rows, view in zip(parts, views, strict=True):
+    flux, rank = [], []
+    for level, (rows, view) in enumerate(parts):
         fwhm = view.pixel_beam.fwhm
         values = decode(model.parameters, rows.parameters, anchor=rows.anchor, beam_fwhm=fwhm)
         flux.append(values.get("line_flux", np.ones(len(rows))) * rows.local_rms)
-    return Boxes(
-        boxes=np.concatenate([view.to_original(rows.boxes) for rows, view in zip(parts, views, strict=True)]),
-        level=np.repeat(np.arange(len(parts)), [len(rows) for rows in parts]),
-        score=np.concatenate([rows.score for rows in parts]).astype(np.float64),
-        flux=np.concatenate(flux),
-    )
+        rank.append(rows.score - OCTAVE_COST * octaves_beyond(longer_sides(rows.boxes), level))
+    boxes = [view.to_original(rows.boxes) for rows, view in parts]
+    return Boxes(np.concatenate(boxes), np.concatenate(rank), np.concatenate(flux))

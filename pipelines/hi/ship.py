@@ -28,6 +28,7 @@ from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, Sdc2Match, mat
 from skadetect.evaluate.thresholds import score_curve
 from skadetect.image import open_image
 from skadetect.nn.model import Model
+from skadetect.pyramid import octaves_beyond
 from skadetect.resample import block_mean
 
 NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
@@ -150,7 +151,12 @@ def above(catalog: Catalog, threshold: float) -> Catalog:
 def columns(catalog: Catalog) -> dict[str, np.ndarray]:
     """What a probability is a function of."""
     table = catalog.to_pandas()
-    return {name: table[name].to_numpy(np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
+    found = {name: table[name].to_numpy(np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
+    factor = table["factor"].to_numpy(np.float64)
+    level = np.round(np.log2(factor / catalog.meta["resampled"])).astype(int)
+    side = np.maximum(table["y_max"] - table["y_min"], table["x_max"] - table["x_min"]).to_numpy() / factor
+    beyond = np.where(level > 0, octaves_beyond(side, 1), octaves_beyond(side, 0))
+    return found | {"beyond": beyond, "averaged": (level > 0).astype(float)}
 
 
 def field(catalog: Catalog) -> Sdc2Field:

@@ -24,6 +24,7 @@ from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.detections import Detections
 from skadetect.image import Image
 from skadetect.parameters import angle_spread, decode
+from skadetect.pyramid import longer_sides, octaves_beyond
 from skadetect.spectral import LIGHT_KMS, SpectralAxis
 
 _PARAMETERS = ("line_flux", "hi_size", "w20", "w50", "direction", "incl")
@@ -76,24 +77,27 @@ def build_cube_catalog(
     """
     options = options or CatalogOptions()
     n = sum(len(rows) for rows, _ in parts)
-    arrays = gather(CUBE_COLUMNS, _all_columns(parts, model, options), n, prefix=options.prefix)
+    finest = min((view for _, view in parts), key=lambda view: view.factor * view.factor_z)
+    columns = _all_columns(parts, finest, model, prefix=options.prefix)
+    arrays = gather(CUBE_COLUMNS, columns, n, prefix=options.prefix)
     order = np.lexsort((arrays["x"], arrays["y"], arrays["z"], -np.nan_to_num(arrays["f_sum"])))
     for name in arrays:
         arrays[name] = arrays[name][order]
     arrays["id"][:] = np.arange(1, n + 1)
     arrays["flag"][blended(_boxes(arrays))] |= CubeFlag.OVERLAP.value
-    finest = min((view for _, view in parts), key=lambda view: view.factor * view.factor_z)
     about = provenance(finest, model, options) | dict(meta or {})
     return Catalog(to_table(arrays, CUBE_COLUMNS, finest.unit, meta=about))
 
 
-def probabilities(rows: Detections, view: Image, model: ModelInfo) -> Floats | None:
+def probabilities(rows: Detections, view: Image, model: ModelInfo, *, level: int = 0) -> Floats | None:
     """Probability that each detection in a view of a cube is a galaxy.
 
     Parameters
     ----------
     rows, view, model
         As for `build_cube_catalog`.
+    level : int
+        How often the resolution of the view was halved; see `skadetect.pyramid`.
 
     Returns
     -------
@@ -103,17 +107,36 @@ def probabilities(rows: Detections, view: Image, model: ModelInfo) -> Floats | N
     reliability = Reliability.of(model.metadata)
     if reliability is None:
         return None
-    parts = [reliability.probability(_line_columns(c, _decoded(c, view, model))) for c in chunks(rows)]
+    parts = [
+        reliability.probability(_line_columns(c, _decoded(c, view, model)) | _level_columns(c, level))
+        for c in chunks(rows)
+    ]
     return np.concatenate([np.empty(0), *parts])
 
 
 def _all_columns(
-    parts: Sequence[tuple[Detections, Image]], model: ModelInfo, options: CatalogOptions
+    parts: Sequence[tuple[Detections, Image]], finest: Image, model: ModelInfo, *, prefix: str
 ) -> Iterator[Columns]:
     """Columns of some rows at a time, not numbered yet."""
     for rows, view in parts:
+        level = round(math.log2(view.factor / finest.factor))
         for part in chunks(rows):
-            yield _columns(part, view, model, prefix=options.prefix)
+            columns = _columns(part, view, model, prefix=prefix)
+            yield columns | {"prob": _probability(columns | _level_columns(part, level), model)}
+
+
+def _probability(columns: Columns, model: ModelInfo) -> Floats:
+    """NaN if the model does not know."""
+    reliability = Reliability.of(model.metadata)
+    return np.full(len(columns["score"]), np.nan) if reliability is None else reliability.probability(columns)
+
+
+def _level_columns(rows: Detections, level: int) -> Columns:
+    """What the level of its resolution says of a row's probability."""
+    return {
+        "beyond": octaves_beyond(longer_sides(rows.boxes), level),
+        "averaged": np.full(len(rows), float(level > 0)),
+    }
 
 
 def _columns(rows: Detections, view: Image, model: ModelInfo, *, prefix: str) -> Columns:
@@ -130,9 +153,6 @@ def _columns(rows: Detections, view: Image, model: ModelInfo, *, prefix: str) ->
     columns |= {"err_x": columns["err_x"] * wider, "err_y": columns["err_y"] * wider}
     columns["err_z"] = columns["err_freq"] / galaxies.channel * view.factor_z
     columns["flag"] = _flags(rows, galaxies, view)
-    reliability = Reliability.of(model.metadata)
-    known = np.full(len(rows), np.nan) if reliability is None else reliability.probability(columns)
-    columns["prob"] = known
     return columns
 
 

@@ -18,7 +18,9 @@ from scipy.special import expit, logit
 Floats = NDArray[np.float64]
 
 #: What the logarithm of the odds is linear in, beside a constant: see `evidence`.
-TERMS = ("score", "snr", "loud", "peak", "w20")
+TERMS = ("score", "snr", "loud", "peak", "w20", "beyond", "averaged")
+#: The columns that they are made of.
+EVIDENCE = ("score", "snr", "f_max", "rms", "w20", "beyond", "averaged")
 _FAINTEST, _LOUD, _WIDTH = 0.1, 12.0, 100.0
 #: Strength of a normal prior on the slopes: enough to keep the fit of a few rows finite.
 _RIDGE = 1e-2
@@ -35,7 +37,7 @@ class Reliability:
     constant : float
         Of the logarithm of the odds.
     slopes : mapping of str to float
-        By the names of `TERMS`.
+        By the names of `TERMS`; 0 for those that are not there.
     """
 
     least_score: float
@@ -58,30 +60,32 @@ class Reliability:
         Parameters
         ----------
         columns : mapping of str to array (n,)
-            score; snr; f_max and rms, in one unit; w20, km/s.
+            score; snr; f_max and rms, in one unit; w20, km/s; beyond, octaves (`skadetect.pyramid`);
+            averaged, 1 for what was found on averaged pixels and else 0.
 
         Returns
         -------
         array (n,)
             0 where a column is not known.
         """
-        odds = self.constant + evidence(columns) @ np.array([self.slopes[name] for name in TERMS])
+        odds = self.constant + evidence(columns) @ np.array([self.slopes.get(name, 0.0) for name in TERMS])
         return np.nan_to_num(expit(odds), nan=0.0)
 
 
 def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
-    """What a probability is a function of, shape (n, 5), in the order of `TERMS`.
+    """What a probability is a function of, shape (n, 7), in the order of `TERMS`.
 
     The logit of the score; the logarithm of the signal to noise of the whole line up to 12, and what it has
     beyond: above, no noise is mistaken for a galaxy, but pieces of large galaxies are; the logarithms of the
-    signal to noise of the highest voxel, at least 1, and of w20 / (100 km/s).
+    signal to noise of the highest voxel, at least 1, and of w20 / (100 km/s); how far the box is from the
+    sizes that its level measures well, and whether that is one of averaged pixels.
 
     Parameters
     ----------
     columns : mapping of str to array (n,)
         As for `Reliability.probability`.
     """
-    known = {name: np.asarray(columns[name], np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
+    known = {name: np.asarray(columns[name], np.float64) for name in EVIDENCE}
     peak = np.maximum(known["f_max"] / known["rms"], 1.0)
     snr = np.log(np.maximum(known["snr"], _FAINTEST) / _LOUD)
     return np.stack(
@@ -91,6 +95,8 @@ def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
             np.maximum(snr, 0.0),
             np.log(peak),
             np.log(np.maximum(known["w20"], 1.0) / _WIDTH),
+            known["beyond"],
+            known["averaged"],
         ],
         axis=1,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from skadetect.catalog.probability import TERMS, Reliability, evidence, fit_reliability
 
-TRUE = Reliability(0.1, 1.0, dict(zip(TERMS, (0.8, 3.0, -0.5, 0.5, -0.7), strict=True)))
+TRUE = Reliability(0.1, 1.0, dict(zip(TERMS, (0.8, 3.0, -0.5, 0.5, -0.7, -1.5, -0.6), strict=True)))
 
 
 def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -18,6 +18,8 @@ def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
         "f_max": rng.uniform(2e-5, 3e-4, n),
         "rms": rng.uniform(2.5e-5, 3.5e-5, n),
         "w20": np.exp(rng.normal(5.3, 0.6, n)),
+        "beyond": np.maximum(rng.normal(0.0, 0.7, n), 0.0),
+        "averaged": rng.integers(0, 2, n).astype(float),
     }
 
 
@@ -71,9 +73,19 @@ def test_evidence_is_finite_for_hopeless_rows_and_unknown_is_improbable():
         "f_max": np.array([-1e-5, 1e-4, 1e-4]),
         "rms": np.full(3, 3e-5),
         "w20": np.array([0.0, 100.0, 100.0]),
+        "beyond": np.zeros(3),
+        "averaged": np.ones(3),
     }
     assert np.isfinite(evidence(columns)[:2]).all()
     assert np.all(TRUE.probability(columns)[[0, 2]] < 1e-3)
+
+
+def test_a_fit_of_fewer_terms_still_holds():
+    """A model file may be older than a term."""
+    older = Reliability(0.1, 1.0, {name: value for name, value in TRUE.slopes.items() if name != "beyond"})
+    columns = rows(50)
+    within = columns | {"beyond": np.zeros(50)}
+    np.testing.assert_array_equal(older.probability(columns), TRUE.probability(within))
 
 
 def test_through_plain_data_and_back():
