@@ -36,7 +36,6 @@ from skadetect.sdc.tables import Confidence, Table, strips
 from skadetect.sdc.tuning import TuningField, tune_fields
 
 logger = logging.getLogger(__name__)
-
 Path_ = str | os.PathLike[str]
 
 #: Parts of the tuning area, side by side, for the cross-validation of thresholds.
@@ -202,7 +201,8 @@ class Challenge(ABC):
         parts, steps = self._need_parts(), Steps(self.folder)
         folders = [parts["tune"]] if self._trained_here() else list(parts.values())
         model, digest = Detector(self._model_name).model_for(open_image(folders[0] / "image.fits"))
-        key = [digest, asdict(options), correct, parts_key(self._need_area(), self.shares)]
+        key = [digest, asdict(options), correct, self.options.orientations]
+        key.append(parts_key(self._need_area(), self.shares))
         result = steps.done("tune", key)
         if result is None:
             fields = [self._tuning_field(folder, options) for folder in folders]
@@ -235,7 +235,8 @@ class Challenge(ABC):
         detector = Detector(self._model_name, options=options)
         _, digest = detector.model_for(open_image(source, beam=options.beam))
         target, steps = self.folder / "catalog.fits", Steps(self.folder)
-        key = [file_identity(source), digest, options.threshold, options.continuum, options.levels]
+        how = (options.threshold, options.continuum, options.levels, options.orientations)
+        key = [file_identity(source), digest, *how]
         if steps.done("detect", key, needs=(target,)) is None:
             parts = make_folder(self.folder) / "catalog.parts"
             found = detector.detect(source, resume_folder=parts)

@@ -13,6 +13,7 @@ from astropy.table import QTable
 
 from skadetect.catalog.sdc1 import read_sdc1
 from skadetect.detect import Detector
+from skadetect.detect_options import DetectOptions
 from skadetect.errors import ConfigError, InputError
 from skadetect.evaluate import score_sdc1, score_sdc2
 from skadetect.evaluate.tuning import Thresholds
@@ -95,6 +96,10 @@ def test_finished_steps_are_not_done_again(run, folder, monkeypatch):
     assert again.submission().equals(run.submission())
     with pytest.raises(AssertionError, match="done again"):
         Sdc1(folder).tune(lowest=0.3)
+    eight = DetectOptions(orientations=8)
+    for step in (Sdc1(folder, options=eight).tune, replace(run, options=eight).detect):
+        with pytest.raises(AssertionError, match="done again"):
+            step()
 
 
 def test_thresholds_choose_rows(run):
