@@ -59,6 +59,9 @@ class TrainOptions:
         Train without the batch norms of `network`: those of the initial model are multiplied into its
         convolutions. Inference uses running statistics, which are not those of a batch; so ended, a training
         sees exactly the function that inference will.
+    grow : bool
+        The initial model may have fewer features and residual blocks than `network`: it is put into one that
+        computes the same at first; see `skadetect.nn.growth.grow`. Without batch norms only.
     parameters : str
         The quantities to regress: "continuum", "hi" or "none".
     backend : str
@@ -83,6 +86,7 @@ class TrainOptions:
     checkpoint_every: int = 200
     initial: str = ""
     fold: bool = False
+    grow: bool = False
     parameters: str = "continuum"
     backend: str = "cpu"
     precision: str = "fp16"
@@ -103,8 +107,8 @@ class TrainOptions:
             )
         if self.steps < 1 or self.checkpoint_every < 1 or not 0 <= self.seed < 2**63:
             raise ConfigError("steps and checkpoint_every must be at least 1 and seed at least 0")
-        if self.fold and not self.initial:
-            raise ConfigError("fold is set without an initial model, whose norms it folds")
+        if (self.fold or self.grow) and not self.initial:
+            raise ConfigError("fold and grow are of an initial model, and none is given")
         if not 0 <= self.stop <= self.steps:
             raise ConfigError(f"stop is {self.stop}, expected 0 or a step up to {self.steps}")
         spec = self.network_spec

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skadetect.errors import ConfigError
+from skadetect.nn.growth import grow
 from skadetect.nn.model import Model
 from skadetect.nn.network import Network
 from skadetect.nn.spec import NetworkSpec
@@ -58,7 +59,7 @@ def new_state(options: TrainOptions, base: Path = Path()) -> TrainState:
     ConfigError
         If the initial model has other layers.
     ModelError
-        If it cannot be read.
+        If it cannot be read, or cannot grow into the layers asked for.
     """
     spec = options.network_spec
     if not options.initial:
@@ -69,6 +70,8 @@ def new_state(options: TrainOptions, base: Path = Path()) -> TrainState:
         if options.fold:
             folded = network.folded()
             network = folded.with_parameters({name: np.array(a) for name, a in folded.parameters.items()}, {})
+        if options.grow:
+            network = grow(network, spec, np.random.default_rng(options.seed))
         if network.spec != spec:
             raise ConfigError(f"initial model '{options.initial}' has other layers than [network]")
     return TrainState(network, WeightAverage(options.optimizer.average))
