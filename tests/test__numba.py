@@ -56,3 +56,43 @@ def run(folder: Path) -> float:
     command = [sys.executable, "-c", RUN]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, cwd=folder)
     return float(done.stdout.split()[0])
+
+
+UNWRITABLE = """
+import os
+from numba.core import caching
+
+def refuse(self):
+    raise OSError("read-only")
+
+for place in (caching.InTreeCacheLocator, caching.UserWideCacheLocator):
+    usual = place.ensure_cache_path
+    place.ensure_cache_path = lambda self, usual=usual: (
+        usual(self) if self.get_cache_path().startswith(os.environ["TMPDIR"]) else refuse(self)
+    )
+"""
+
+
+@pytest.mark.parametrize("taken", ["nothing", "folder of all", "file", "link"])
+def test_kernels_are_kept_where_only_temporary_files_can_be(tmp_path, taken):
+    """Among them in a folder that nobody else can write, whatever lies there already."""
+    place = tmp_path / f"skadetect-{os.getuid()}"
+    if taken == "folder of all":
+        place.mkdir()
+        place.chmod(0o777)
+    elif taken == "file":
+        place.touch()
+    elif taken == "link":
+        (tmp_path / "elsewhere").mkdir()
+        place.symlink_to(tmp_path / "elsewhere")
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": str(Path(skadetect.__file__).parents[1]), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", UNWRITABLE + RUN]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert float(done.stdout.split()[0]) == pytest.approx(0.46211716)
+    kept = list(tmp_path.rglob("*.nbi"))
+    if taken == "nothing":
+        assert kept and all(place in path.parents for path in kept)
+        assert place.stat().st_mode & 0o077 == 0
+    else:
+        assert not kept  # in a folder of the process's own, which went with it

@@ -50,6 +50,13 @@ def test_version() -> None:
     assert skadetect.__version__ in CliRunner().invoke(main, ["--version"]).output
 
 
+def test_the_package_is_the_command_too() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "skadetect", "--version"], check=True, capture_output=True, text=True
+    )
+    assert said.stdout.startswith("skadetect, version")
+
+
 def test_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["detekt"])
     assert result.exit_code == 2
