@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from skadetect import __version__, arena
+from skadetect import arena
 from skadetect.background import Background, BackgroundOptions, estimate_background
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.build import build_catalog
@@ -27,15 +27,13 @@ from skadetect.distribute import Pool
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import merge
-from skadetect.job import Job, detect_tiles, plan, workers
-from skadetect.ledger import Ledger, file_identity
+from skadetect.job import Job, detect_tiles, ledger_of, plan, workers
 from skadetect.memory import return_freed_memory, worker_bytes
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, merge_levels
 from skadetect.resample import match_sampling
-from skadetect.tiling import TileGrid
-from skadetect.views import ViewStore, level_views
+from skadetect.views import ViewStore, level_views, view_key
 
 __all__ = ["DetectOptions", "Detector", "detect"]
 
@@ -245,15 +243,16 @@ class Detector:
         )
         # Each view that is held is a quarter of the one before.
         grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
-        if resume_folder is not None:
-            ledger = _ledger(Path(resume_folder) / f"level-{level}", run, job, grid)
+        key = view_key(run.source, view)
+        if resume_folder is not None and key is not None:
+            ledger = ledger_of(Path(resume_folder) / f"level-{level}", key | {"model": run.digest}, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
             rows, seconds = detect_tiles(job, grid, pool, ledger=ledger, show=show)
         return self._reliable(merge(rows, run.model), view, run.model, level), seconds
 
     def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:
         """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""
-        key, folder = _view_key(run, view), None
+        key, folder = view_key(run.source, view), None
         if key is not None and resume_folder is not None:
             folder = Path(resume_folder)
         return ViewStore(held_room(self.options), folder, key or {})
@@ -279,6 +278,8 @@ class Detector:
         ------
         InputError
             For a cube given to a model of images, or the other way round.
+        ConfigError
+            If the model's probabilities do not hold for so many orientations.
         """
         given = self._given
         if given == "auto":
@@ -288,6 +289,11 @@ class Detector:
         model, digest = self._load(given)
         if image.ndim != model.head.ndim:
             raise InputError(f"{_described(image)}; the model {model.name!r} expects {model.head.ndim}")
+        if self.options.orientations > 1 and Reliability.of(model.metadata) is not None:
+            raise ConfigError(
+                f"orientations is {self.options.orientations}, expected 1: the probabilities of the model "
+                f"{model.name!r} are those of one look"
+            )
         return model, digest
 
     def _load(self, given: str | os.PathLike[str] | Model) -> tuple[Model, str]:
@@ -328,34 +334,6 @@ def _without_bad_channels(view: Image, background: Background) -> Image:
     if channels:
         logger.info("%s: channels left out for their noise: %s", view.name, channels)
     return blank(view, channels=channels)
-
-
-def _view_key(run: _Run, view: Image) -> dict[str, Any] | None:
-    """What decides the pixels of a view, if the image is a file that a later run can know again."""
-    if not isinstance(run.source, (str, os.PathLike)):
-        return None
-    beam = view.pixel_beam
-    return {
-        "image": file_identity(run.source),
-        "beam": [beam.bmaj, beam.bmin, beam.theta],
-        "repairs": list(view.repairs),
-        "version": __version__,
-    }
-
-
-def _ledger(folder: Path, run: _Run, job: Job, grid: TileGrid) -> Ledger | None:
-    """Where finished tiles are kept, if the image is a file that a later run can know again."""
-    key = _view_key(run, job.image)
-    if key is None:
-        return None
-    settings = {
-        "model": run.digest,
-        "threshold": job.threshold,
-        "tile": list(grid.tile_shape),
-        "orientations": job.orientations,
-        "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
-    }
-    return Ledger(folder, key | settings)
 
 
 def _catalog(run: _Run, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:

@@ -54,8 +54,8 @@ class DetectOptions:
     scheduler : str
         What a worker is: "processes" or "threads".
     orientations : int
-        In how many ways the image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean measures better
-        and takes as many times as long.
+        In how many ways an image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean measures better
+        and takes as many times as long. Not for models that know probabilities, such as `hi`.
     progress : bool
         Show a progress bar.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,26 @@ def workers(device: str, options: DetectOptions) -> distribute.Pool:
     """Workers for the tiles of all jobs of an image, on a device."""
     overlap = OVERLAP if uses_gpu(device) else 1
     return distribute.Pool(options.workers, scheduler=options.scheduler, overlap=overlap)
+
+
+def ledger_of(folder: Path, key: Mapping[str, Any], job: Job, grid: TileGrid) -> Ledger:
+    """Where the finished tiles of a job are kept, for a later run of the same.
+
+    Parameters
+    ----------
+    folder : Path
+    key : mapping
+        Of the pixels and of the model.
+    job, grid
+        Their threshold, tiles and device belong to the key, too.
+    """
+    settings = {
+        "threshold": job.threshold,
+        "tile": list(grid.tile_shape),
+        "orientations": job.orientations,
+        "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
+    }
+    return Ledger(folder, {**key, **settings})
 
 
 def detect_tiles(

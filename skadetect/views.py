@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect import __version__
 from skadetect.image import Image
 from skadetect.job import slabs
+from skadetect.ledger import file_identity
 from skadetect.pixels import ArrayPixels, AxisOrder, FitsPixels, PixelSource
 from skadetect.resample import BlockMeanPixels, block_mean
 
@@ -25,6 +28,26 @@ logger = logging.getLogger(__name__)
 #: Share of the free disk that one view may take.
 DISK_SHARE = 0.25
 _ORDER = AxisOrder((0, 1, 2))
+
+
+def view_key(source: object, view: Image) -> dict[str, Any] | None:
+    """What decides the pixels of a view, if it is of a file that a later run can know again; else None.
+
+    Parameters
+    ----------
+    source : object
+        What was given to be opened.
+    view : Image
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    beam = view.pixel_beam
+    return {
+        "image": file_identity(source),
+        "beam": [beam.bmaj, beam.bmin, beam.theta],
+        "repairs": list(view.repairs),
+        "version": __version__,
+    }
 
 
 @dataclass(frozen=True)

@@ -76,11 +76,20 @@ def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, m
     least = float(ranked[len(ranked) // 2 : len(ranked) // 2 + 2].mean())
     some = Detector(calibrated, threshold=least).detect(cube)
     columns = {name: np.asarray(all_rows.table[name].value) for name in ("snr", "f_max", "rms", "w20")}
-    columns["score"] = np.asarray(all_rows.table["score"])
+    columns |= {"score": np.asarray(all_rows.table["score"])}
+    columns |= dict.fromkeys(("beyond", "averaged"), np.zeros(len(all_rows)))  # not among these slopes
     np.testing.assert_allclose(all_rows.table["prob"], odds.probability(columns), rtol=1e-4)
     assert 0 < len(some) < len(all_rows)
     kept = all_rows.table[np.asarray(all_rows.table["prob"]) >= least]
     np.testing.assert_array_equal(some.table["x"], kept["x"])
+
+
+def test_probabilities_are_of_one_look(cube: Path, model: Model) -> None:
+    known = replace(model, metadata={"reliability": Reliability(0.1, 0.0, {}).to_dict()})
+    with pytest.raises(ConfigError, match="orientations is 8, expected 1"):
+        Detector(known, orientations=8).detect(cube)
+    one, eight = (Detector(model, threshold=0.3, orientations=count).detect(cube) for count in (1, 8))
+    assert one["score"].tolist() != eight["score"].tolist()
 
 
 def test_nothing_found_is_a_catalogue_without_rows(cube: Path, model: Model, tmp_path: Path) -> None:
