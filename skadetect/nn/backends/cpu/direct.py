@@ -1,13 +1,12 @@
-"""Convolution as a direct sum: tiles of pixels times panels of filters, in bands that fit the second cache.
+"""Convolution as a direct sum: tiles of pixels times panels of filters, in the bands of `bands`.
 
-Where a filter reaches over the edge along y or x, a band's input is copied into a buffer with its zeros, so
-that the sums need no tests; along z the runs of planes outside are left out. All else is read in place.
+Taps outside of the input are left out, along z for a whole band, along y and x for pixels that see the same
+ones.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -15,54 +14,11 @@ import numpy as np
 from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
+from skadetect.nn.backends.cpu.bands import Geometry, alike, copy_plane, cut
 from skadetect.nn.backends.cpu.filters import FilterCache, pack, padded
 from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH, tile
 
-#: Input of a band, and filters that stay in the second cache beside it, in bytes.
-BAND_BYTES, KEPT_BYTES = 512 * 1024, 384 * 1024
-#: Floats a multiple of which from pixel to pixel would put the pixels of a tile into one set of the cache.
-SET = 1024
 _CACHE = FilterCache()
-
-
-class Geometry(NamedTuple):
-    """Extents of input, output and filters, stride, zeros before the input, floats between output pixels."""
-
-    nz: int
-    ny: int
-    nx: int
-    nf: int
-    oz: int
-    oy: int
-    ox: int
-    of: int
-    kz: int
-    ky: int
-    kx: int
-    sz: int
-    sy: int
-    sx: int
-    pz: int
-    py: int
-    px: int
-    by_sample: int
-    by_z: int
-    by_y: int
-    by_x: int
-
-
-class Layout(NamedTuple):
-    """How the work is cut: a band's rows and columns of output pixels, panels of a unit of work.
-
-    And the floats from pixel to pixel of a copied band (0: read in place), and whether the second cache keeps
-    all filters.
-    """
-
-    down: int
-    across: int
-    panels: int
-    pitch: int
-    kept: bool
 
 
 def conv_direct(
@@ -104,7 +60,7 @@ def conv_into(
     steps = [n // 4 for n in y.strides[:4]]
     geometry = Geometry._make((*x.shape[1:], *y.shape[1:], *filters.shape[:3], *stride, *before, *steps))
     threads = nb.get_num_threads()
-    layout, scratch = _layout(x.shape[0], geometry, threads)
+    layout, scratch = cut(x.shape[0], geometry, threads)
     buffers = arena.empty((threads, scratch))
     goal = (y.ctypes.data, 0 if extra is None else extra.ctypes.data)
     _convolve(x, panels, padded(bias, geometry.of), np.float32(slope), goal, geometry, layout, buffers)
@@ -122,52 +78,6 @@ def _as_one_line(
 
 def _panels(filters: Array) -> Array:
     return pack(filters.reshape(1, -1, filters.shape[4]))[0]
-
-
-@lru_cache(maxsize=1024)
-def _layout(batch: int, g: Geometry, threads: int) -> tuple[Layout, int]:
-    """And the floats of a thread's buffer."""
-    spread = LANES if (g.nf * g.sx) % SET == 0 else 0
-    copied = g.py > 0 or g.px > 0 or spread > 0 or not inside(g)
-    panels, columns = -(-g.of // WIDTH), g.kz * g.ky * g.kx * g.nf
-    kept = 4 * panels * WIDTH * columns <= KEPT_BYTES
-    per_pixel = 4 * (g.nf * g.sy * g.sx * (g.kz if copied else 1) + (g.of if kept else 0))
-    most = max(2 * ROWS, BAND_BYTES // per_pixel)
-    across = g.ox if g.ox <= most else _whole_tiles(g.ox, -(-g.ox // most))
-    down = _lines(g.oy, across, most)
-    bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
-    wanted = 4 * threads
-    if bands < wanted:  # smaller bands first, then fewer panels each
-        down = max(1, min(down, max(-(-4 * ROWS // across), down * bands // wanted)))
-        if down == 1:
-            pieces = -(-wanted // (batch * g.oz * g.oy))
-            across = min(across, max(4 * ROWS, _whole_tiles(g.ox, pieces)))
-        bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
-    share = panels if bands >= wanted else -(-panels // min(panels, -(-wanted // bands)))
-    pitch = g.nf + spread if copied else 0
-    room = g.kz * ((down - 1) * g.sy + g.ky) * ((across - 1) * g.sx + g.kx) * pitch
-    return Layout(down, across, share, pitch, kept), room
-
-
-def _whole_tiles(pixels: int, parts: int) -> int:
-    """Pixels of one of so many parts, or a few more for tiles that are all full."""
-    return -(-pixels // (parts * ROWS)) * ROWS
-
-
-def _lines(count: int, across: int, most: int) -> int:
-    """Lines of a band of about so many pixels that leave the fewest places of tiles empty."""
-    high = max(1, min(count, most * 5 // 4 // across))
-
-    def tiles(down: int) -> int:
-        whole, rest = divmod(count, down)
-        return whole * -(-down * across // ROWS) + -(-rest * across // ROWS)
-
-    return min(range(high, high // 2, -1), key=tiles)
-
-
-def inside(g: Geometry) -> bool:
-    """Whether no window reaches over an edge along y or x."""
-    return (g.oy - 1) * g.sy + g.ky - g.py <= g.ny and (g.ox - 1) * g.sx + g.kx - g.px <= g.nx
 
 
 @nb.njit(**PARALLEL)
@@ -195,47 +105,82 @@ def _band(
     x: Any, panels: Any, bias: Any, slope: float, goal: Any, g: Any, corner: Any, size: Any, column: int,
     layout: Any, buffer: Any,
 ) -> None:  # fmt: skip
-    """Some panels' output features of a band of output pixels."""
+    """Some panels' output features of a band of output pixels, those together that see the same taps."""
     pitch = layout.pitch
+    apart = pitch if pitch else g.nf
     line = ((size[1] - 1) * g.sx + g.kx) * pitch if pitch else g.nx * g.nf
     plane = ((size[0] - 1) * g.sy + g.ky) * line if pitch else g.ny * line
-    taps = 1 if pitch in (0, g.nf) else g.kx  # runs of a line of taps
-    runs = np.zeros((g.kz * g.ky * taps, 2), np.int64)
-    count = 0
-    for tap in range(g.kz):
-        depth = corner[1] * g.sz - g.pz + tap
-        if 0 <= depth < g.nz:
-            if pitch:
-                copy_plane(x[corner[0], depth], buffer[tap * plane :], corner[2:], size, g, pitch, line)
-            for row in range(g.ky):
-                for part in range(taps):
-                    runs[count, 0] = (tap if pitch else depth) * plane + row * line + part * pitch
-                    runs[count, 1] = ((tap * g.ky + row) * g.kx + part) * g.nf
-                    count += 1
-    pixels = size[0] * size[1]
-    places = (pixels + ROWS - 1) // ROWS * ROWS
-    sources, targets = np.empty(places + ROWS, np.int64), np.empty(places + ROWS, np.int64)
-    origin = 0 if pitch else ((corner[2] * g.sy - g.py) * g.nx + corner[3] * g.sx - g.px) * g.nf
+    depth = corner[1] * g.sz - g.pz
+    below, above = max(0, -depth), min(g.kz, g.nz - depth)
+    if pitch:
+        for tap in range(below, above):
+            copy_plane(x[corner[0], depth + tap], buffer[tap * plane :], corner[2:], size, g, pitch, line)
+        origin, source = 0, buffer.ctypes.data
+    else:
+        origin = depth * plane + ((corner[2] * g.sy - g.py) * g.nx + corner[3] * g.sx - g.px) * g.nf
+        source = x[corner[0]].ctypes.data
+    tables = _tables(g, size)
     start = corner[0] * g.by_sample + corner[1] * g.by_z + corner[2] * g.by_y + corner[3] * g.by_x + column
-    apart, place = g.sx * (pitch if pitch else g.nf), 0
-    for down in range(size[0]):
-        for across in range(size[1]):
-            sources[place] = origin + down * g.sy * line + across * apart
-            targets[place] = start + down * g.by_y + across * g.by_x
+    whole = _side_by_side(g, size, panels.shape[0])
+    down = 0
+    while down < size[0]:
+        lower, top, bottom = alike(corner[2], down, size[0], g.sy, g.py, g.ky, g.ny, pitch)
+        across = 0
+        while across < size[1]:
+            further, left, right = alike(corner[3], across, size[1], g.sx, g.px, g.kx, g.nx, pitch)
+            taps, part = (below, above, top, bottom, left, right), (down, lower, across, further)
+            count, length = _runs(tables[0], g, taps, plane, line, apart)
+            pixels = _places(tables, g, part, origin, start, line, apart)
+            whole = whole and (lower - down) * (further - across) == size[0] * size[1]
+            _multiply(
+                source, tables, count, length, pixels, panels, bias[column:], slope, goal, g.of - column,
+                layout.kept, whole,
+            )  # fmt: skip
+            across = further
+        down = lower
+
+
+@nb.njit(**JIT)
+def _tables(g: Any, size: Any) -> Any:
+    """Room for the runs of a part of a band, and for where each of its pixels is read and written."""
+    places = size[0] * size[1] + 2 * ROWS
+    return (
+        np.zeros((g.kz * g.ky * g.kx + 1, 2), np.int64),
+        np.empty(places, np.int64),
+        np.empty(places, np.int64),
+    )
+
+
+@nb.njit(**JIT)
+def _runs(runs: Any, g: Any, taps: Any, plane: int, line: int, apart: int) -> Any:
+    """Write the runs of taps along x; their number and length."""
+    below, above, top, bottom, left, right = taps
+    parts = 1 if apart == g.nf else right - left
+    count = 0
+    for z in range(below, above):
+        for y in range(top, bottom):
+            for part in range(parts):
+                runs[count, 0] = z * plane + y * line + (left + part) * apart
+                runs[count, 1] = ((z * g.ky + y) * g.kx + left + part) * g.nf
+                count += 1
+    return count, (right - left) * g.nf // max(1, parts)
+
+
+@nb.njit(**JIT)
+def _places(tables: Any, g: Any, part: Any, origin: int, start: int, line: int, apart: int) -> int:
+    """Write where the pixels of a part of a band are read and written; their number."""
+    down, lower, across, further = part
+    _, sources, targets = tables
+    place = 0
+    for y in range(down, lower):
+        for x in range(across, further):
+            sources[place] = origin + y * g.sy * line + x * g.sx * apart
+            targets[place] = start + y * g.by_y + x * g.by_x
             place += 1
     # The last tile is filled up, and one more stands behind it.
-    sources[pixels:], targets[pixels:] = sources[pixels - 1], targets[pixels - 1]
-    nothing = np.zeros(1, np.float32)
-    if count == 0:  # nothing but padding
-        sources[:] = 0
-        source = nothing.ctypes.data
-    else:
-        source = buffer.ctypes.data if pitch else x[corner[0]].ctypes.data
-    length = g.kx * g.nf // taps if count else 1
-    _multiply(
-        source, sources, runs[: max(1, count)], length, panels, bias[column:], slope, goal, targets,
-        g.of - column, ROWS if layout.kept else places, _side_by_side(g, size, panels.shape[0]),
-    )  # fmt: skip
+    end = (place + ROWS - 1) // ROWS * ROWS + ROWS
+    sources[place:end], targets[place:end] = sources[place - 1], targets[place - 1]
+    return place
 
 
 @nb.njit(**JIT)
@@ -247,18 +192,23 @@ def _side_by_side(g: Any, size: Any, panels: int) -> bool:
 
 @nb.njit(**JIT)
 def _multiply(
-    source: int, sources: Any, runs: Any, length: int, panels: Any, bias: Any, slope: float, goal: Any,
-    targets: Any, columns: int, group: int, side_by_side: bool,
+    source: int, tables: Any, count: int, length: int, pixels: int, panels: Any, bias: Any, slope: float,
+    goal: Any, columns: int, kept: bool, side_by_side: bool,
 ) -> None:  # fmt: skip
-    """All tiles of a band times all panels; by addresses, since it takes time to count views of arrays.
+    """All tiles of some pixels times all panels; by addresses, since it takes time to count views of arrays.
 
     Vectors that are written in part take time too. Where all else that they would write is written later, the
     features of the pixels behind, they are written whole: the last panel comes first.
     """
     first_weights, size = panels.ctypes.data, 4 * panels.shape[1] * WIDTH
-    offsets, at, to = bias.ctypes.data, sources.ctypes.data, targets.ctypes.data
-    table, count = runs.ctypes.data, runs.shape[0]
-    end = sources.size - ROWS
+    runs, sources, targets = tables
+    nothing = np.zeros(1, np.float32)
+    if count * length == 0:  # nothing but padding
+        runs[0], sources[:] = 0, 0
+        source, count, length = nothing.ctypes.data, 1, 1
+    table, offsets, at, to = runs.ctypes.data, bias.ctypes.data, sources.ctypes.data, targets.ctypes.data
+    end = (pixels + ROWS - 1) // ROWS * ROWS
+    group = ROWS if kept else end
     for first in range(0, end, group):
         for turn in range(panels.shape[0]):
             panel = turn - 1 if turn else panels.shape[0] - 1
@@ -273,32 +223,3 @@ def _multiply(
                     offsets + column, slope, goal[0] + column, to + 8 * place, extra,
                     whole if place + ROWS < end else width,
                 )  # fmt: skip
-
-
-@nb.njit(**JIT)
-def copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, g: Any, pitch: int, apart: int) -> None:
-    """What a band sees of one input plane, zeros beyond its edges.
-
-    There are `pitch` floats from pixel to pixel, `apart` from line to line.
-    """
-    width = (size[1] - 1) * g.sx + g.kx
-    left = corner[1] * g.sx - g.px
-    skip, stop = min(width, max(0, -left)), max(0, min(width, g.nx - left))
-    for row in range((size[0] - 1) * g.sy + g.ky):
-        line = buffer[row * apart : row * apart + width * pitch]
-        y = corner[0] * g.sy - g.py + row
-        if y < 0 or y >= g.ny or stop <= skip:
-            line[:] = 0.0
-            continue
-        line[: skip * pitch] = 0.0
-        line[stop * pitch :] = 0.0
-        source = plane[y].reshape(-1)[(left + skip) * g.nf : (left + stop) * g.nf]
-        target = line[skip * pitch : stop * pitch]
-        if pitch == g.nf:
-            for i in range(source.size):
-                target[i] = source[i]
-            continue
-        for pixel in range(stop - skip):
-            given, goal = source[pixel * g.nf : (pixel + 1) * g.nf], target[pixel * pitch :]
-            for i in range(g.nf):
-                goal[i] = given[i]

@@ -15,7 +15,7 @@ import numpy as np
 from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array, Axes
-from skadetect.nn.backends.cpu.direct import Geometry, copy_plane, inside
+from skadetect.nn.backends.cpu.bands import Geometry, copy_plane, inside
 from skadetect.nn.backends.cpu.tile import HALF, ROWS, WIDTH, tile_apart
 
 #: Input and output gradient of a band, in bytes.

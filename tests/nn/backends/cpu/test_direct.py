@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skadetect.nn.backends.cpu import direct
+from skadetect.nn.backends.cpu import bands, direct
 from skadetect.nn.backends.cpu.tile import LANES, ROWS
 
 
@@ -46,3 +46,34 @@ def test_bands_are_as_high_as_leaves_few_places_empty(monkeypatch, side, inputs,
 @pytest.mark.parametrize(("inputs", "apart"), [(512, 0), (1024, 1024 + LANES), (1536, 0)])
 def test_pixels_are_copied_apart_only_where_a_tile_would_share_a_set(monkeypatch, inputs, apart):
     assert _cut(monkeypatch, (8, 8), inputs, 32, 1)[1].pitch == apart
+
+
+EDGES = [((9, 31), 3, 1, 1), ((30, 18), 5, 2, 2), ((7, 5), 4, 3, 3), ((3, 40), 5, 1, 4)]
+
+
+@pytest.mark.parametrize(("size", "extent", "step", "before"), EDGES)
+def test_what_is_read_in_place_equals_what_is_copied_with_zeros(size, extent, step, before, monkeypatch):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((2, 3, *size, 6), dtype=np.float32)
+    filters = rng.standard_normal((3, extent, extent, 6, 37), dtype=np.float32)
+    places = {"stride": (1, step, step), "padding": (1, before, before)}
+    made = []
+    for copied in (False, True):
+        bands.cut.cache_clear()
+        monkeypatch.setattr(bands, "_rather_copied", lambda _, copied=copied: copied)
+        made.append(direct.conv_direct(x, filters, None, **places, slope=0.1))
+    bands.cut.cache_clear()
+    np.testing.assert_array_equal(*made)
+
+
+def test_only_small_outputs_with_many_edges_are_copied():
+    def copied(side, step):
+        g = bands.Geometry(
+            *(1, side * step, side * step, 24), *(1, side, side, 48), *(1, 3, 3), *(1, step, step), 0, 1, 1,
+            *(0, 0, 0, 0),
+        )  # fmt: skip
+        return bands.cut(1, g, 2)[0].pitch > 0
+
+    assert not copied(64, 2)
+    assert not copied(64, 1)
+    assert copied(6, 1)
