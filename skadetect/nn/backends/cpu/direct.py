@@ -77,7 +77,7 @@ def _as_one_line(
 
 
 def _panels(filters: Array) -> Array:
-    return pack(filters.reshape(1, -1, filters.shape[4]))[0]
+    return pack(filters.reshape(1, -1, filters.shape[4]), paired=filters.shape[3] % 2 == 0)[0]
 
 
 @nb.njit(**PARALLEL)
@@ -134,7 +134,7 @@ def _band(
             whole = whole and (lower - down) * (further - across) == size[0] * size[1]
             _multiply(
                 source, tables, count, length, pixels, panels, bias[column:], slope, goal, g.of - column,
-                layout.kept, whole,
+                layout.kept, whole, g.nf % 2 == 0,
             )  # fmt: skip
             across = further
         down = lower
@@ -193,7 +193,7 @@ def _side_by_side(g: Any, size: Any, panels: int) -> bool:
 @nb.njit(**JIT)
 def _multiply(
     source: int, tables: Any, count: int, length: int, pixels: int, panels: Any, bias: Any, slope: float,
-    goal: Any, columns: int, kept: bool, side_by_side: bool,
+    goal: Any, columns: int, kept: bool, side_by_side: bool, paired: bool,
 ) -> None:  # fmt: skip
     """All tiles of some pixels times all panels; by addresses, since it takes time to count views of arrays.
 
@@ -202,10 +202,10 @@ def _multiply(
     """
     first_weights, size = panels.ctypes.data, 4 * panels.shape[1] * WIDTH
     runs, sources, targets = tables
-    nothing = np.zeros(1, np.float32)
+    nothing = np.zeros(2, np.float32)
     if count * length == 0:  # nothing but padding
         runs[0], sources[:] = 0, 0
-        source, count, length = nothing.ctypes.data, 1, 1
+        source, count, length = nothing.ctypes.data, 1, 2 if paired else 1
     table, offsets, at, to = runs.ctypes.data, bias.ctypes.data, sources.ctypes.data, targets.ctypes.data
     end = (pixels + ROWS - 1) // ROWS * ROWS
     group = ROWS if kept else end
@@ -221,5 +221,5 @@ def _multiply(
                 tile(
                     source, at + 8 * place, table, count, length, first_weights + panel * size,
                     offsets + column, slope, goal[0] + column, to + 8 * place, extra,
-                    whole if place + ROWS < end else width,
+                    whole if place + ROWS < end else width, paired,
                 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from skadetect._numba import PARALLEL
+from skadetect._numba import JIT, PARALLEL
 from skadetect.nn.backends.base import Array
 from skadetect.nn.backends.cpu.tile import LANES, WIDTH
 
@@ -41,15 +41,16 @@ class FilterCache:
         return made
 
 
-def pack(matrices: Array) -> Array:
+def pack(matrices: Array, *, paired: bool) -> Array:
     """Matrices (n, rows, outputs) in panels (n, panels, rows, `WIDTH`) of outputs, zeros at the end.
 
     A last panel that fills no more than one vector has its rows one vector apart, at the panel's beginning:
-    else they would lie in every other line of the cache, and soon drive each other out of it.
+    else they would lie in every other line of the cache, and soon drive each other out of it. Two by two they
+    are laid into each other there if runs of values begin and end at even rows: `paired`.
     """
     count, rows, outputs = matrices.shape
     panels = np.empty((count, -(-outputs // WIDTH), rows, WIDTH), np.float32)
-    _pack(np.ascontiguousarray(matrices), panels)
+    _pack(np.ascontiguousarray(matrices), panels, paired)
     return panels
 
 
@@ -62,17 +63,28 @@ def padded(bias: Array | None, outputs: int) -> Array:
 
 
 @nb.njit(**PARALLEL)
-def _pack(matrices: Any, panels: Any) -> None:
+def _pack(matrices: Any, panels: Any, paired: bool) -> None:
     count, rows, outputs = matrices.shape
     across = panels.shape[1]
     for part in nb.prange(count * across):
         n, panel = part // across, part % across
         first = panel * WIDTH
         width = min(WIDTH, outputs - first)
-        pitch = WIDTH if width > LANES else LANES
-        lines = panels[n, panel].reshape(-1, pitch)
+        if width > LANES or not paired:
+            _lay(matrices[n, :, first : first + width], panels[n, panel])
+            continue
+        panels[n, panel] = 0.0
+        pairs = panels[n, panel].reshape(-1, WIDTH)
         for row in range(rows):
-            line = lines[row]
-            line[width:] = 0.0
             for f in range(width):
-                line[f] = matrices[n, row, first + f]
+                pairs[row // 2, 2 * f + row % 2] = matrices[n, row, first + f]
+
+
+@nb.njit(**JIT)
+def _lay(rows: Any, panel: Any) -> None:
+    width = rows.shape[1]
+    lines = panel.reshape(-1, WIDTH if width > LANES else LANES)
+    for row in range(rows.shape[0]):
+        lines[row, width:] = 0.0
+        for f in range(width):
+            lines[row, f] = rows[row, f]

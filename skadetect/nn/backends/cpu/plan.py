@@ -18,7 +18,7 @@ COPY, TRANSFORM = 0.3e-9, 0.6e-9
 #: Bytes a second at which filters come that no cache keeps, and size at which that begins.
 STREAM, KEPT = 8e9, 2e6
 #: What up to one, two, three and four halves of a vector cost in a panel, in full halves.
-TAILS = (0.0, 1.35, 2.0, 3.4, 4.0)
+TAILS = (0.0, 1.4, 2.0, 3.0, 4.0)
 POINTS = 36
 #: Sums at all points that a gradient may need; more would leave too few parts to share out.
 GRADIENT_BYTES = 8 << 20

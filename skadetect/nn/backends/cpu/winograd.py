@@ -108,7 +108,9 @@ def transform_filters(filters: Array) -> Array:
 
 
 def _panels(filters: Array) -> Array:
-    return pack(transform_filters(np.ascontiguousarray(filters)))
+    return pack(
+        transform_filters(np.ascontiguousarray(filters)), paired=filters.shape[0] * filters.shape[3] % 2 == 0
+    )
 
 
 @nb.njit(**PARALLEL)
@@ -210,6 +212,7 @@ def _products(seen: Any, panels: Any, made: Any, tables: Any, part: int, count: 
         tile(
             source + 4 * first * columns, rows.ctypes.data, run.ctypes.data, 1, columns, weights,
             zeros.ctypes.data, np.float32(1), goal + 4 * first * room, outs.ctypes.data, 0, width,
+            columns % 2 == 0,
         )  # fmt: skip
 
 

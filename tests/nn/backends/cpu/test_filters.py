@@ -30,12 +30,15 @@ def test_only_read_only_arrays_are_kept():
     assert not cache._kept
 
 
-def test_panels_hold_the_columns_in_order_and_zeros_behind_them():
-    matrices = np.random.default_rng(0).standard_normal((2, 5, WIDTH + 3), dtype=np.float32)
-    panels = pack(matrices)
-    assert panels.shape == (2, 2, 5, WIDTH)
+@pytest.mark.parametrize("paired", [False, True])
+def test_panels_hold_the_columns_in_order_and_zeros_behind_them(paired):
+    matrices = np.random.default_rng(0).standard_normal((2, 6, WIDTH + 3), dtype=np.float32)
+    panels = pack(matrices, paired=paired)
+    assert panels.shape == (2, 2, 6, WIDTH)
     np.testing.assert_array_equal(panels[:, 0], matrices[:, :, :WIDTH])
-    narrow = panels[:, 1].reshape(2, -1, LANES)[:, :5]
+    narrow = panels[:, 1].reshape(2, -1, LANES)[:, :6]
+    if paired:
+        narrow = narrow.reshape(2, 3, LANES, 2).swapaxes(2, 3).reshape(2, 6, LANES)
     np.testing.assert_array_equal(narrow[:, :, :3], matrices[:, :, WIDTH:])
     assert not narrow[:, :, 3:].any()
     assert padded(np.ones(3, np.float32), 3).sum() == 3
