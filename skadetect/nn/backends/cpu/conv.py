@@ -15,6 +15,7 @@ from skadetect.nn.backends.cpu.gradient import filter_gradient
 from skadetect.nn.backends.cpu.plan import choose, choose_gradient
 from skadetect.nn.backends.cpu.winograd import conv_winograd
 from skadetect.nn.backends.cpu.winograd_gradient import filter_gradient_winograd
+from skadetect.nn.backends.cpu.winograd_z import conv_winograd_z
 
 
 def conv_forward(
@@ -35,9 +36,11 @@ def conv_forward(
         return _finish(np.ascontiguousarray(np.concatenate(linear, axis=-1)), bias, slope, residual)
     if slope > 1.0:
         return _finish(conv_forward(x, filters, None, stride=stride, padding=padding), bias, slope, residual)
-    if choose(x.shape, filters.shape, stride, padding).algorithm == "winograd":
+    algorithm = choose(x.shape, filters.shape, stride, padding).algorithm
+    if algorithm != "direct":
         offsets = np.zeros(filters.shape[-1], np.float32) if bias is None else bias
-        return conv_winograd(x, filters, offsets, slope=slope, residual=residual)
+        convolve = conv_winograd if algorithm == "winograd" else conv_winograd_z
+        return convolve(x, filters, offsets, slope=slope, residual=residual)
     return conv_direct(x, filters, bias, stride=stride, padding=padding, slope=slope, residual=residual)
 
 

@@ -12,14 +12,15 @@ from skadetect.nn.backends.base import Axes
 from skadetect.nn.backends.cpu.tile import HALF, WIDTH
 
 #: Floating-point operations a second inside the tiles.
-RATE = 113e9
-#: Seconds a float to be copied, and to be taken to points or back.
-COPY, TRANSFORM = 0.3e-9, 0.6e-9
+RATE = 250e9
+#: Seconds a float to be taken to points or back, along y and x, or along z, more than to be read or written.
+TRANSFORM, TRANSFORM_Z = 0.36e-9, 0.13e-9
 #: Bytes a second at which filters come that no cache keeps, and size at which that begins.
 STREAM, KEPT = 8e9, 2e6
 #: What up to one, two, three and four halves of a vector cost in a panel, in full halves.
 TAILS = (0.0, 1.4, 2.0, 3.0, 4.0)
-POINTS = 36
+#: Products for the pixels, or planes, that are made together.
+POINTS, MADE, MADE_Z = 36, 16, 4
 #: Sums at all points that a gradient may need; more would leave too few parts to share out.
 GRADIENT_BYTES = 8 << 20
 
@@ -31,7 +32,7 @@ class Choice:
     Attributes
     ----------
     algorithm : str
-        ``"winograd"`` or ``"direct"``.
+        ``"winograd"``, ``"winograd_z"`` or ``"direct"``.
     direct, winograd : float
         Seconds on one core that the model expects of either; infinite if it cannot do this convolution.
     """
@@ -46,9 +47,13 @@ def choose(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, pad
     """Choose the algorithm for an input (batch, z, y, x, features) and filters (kz, ky, kx, in, out)."""
     sizes = [(x_shape[1 + a] + 2 * padding[a] - filters[a]) // stride[a] + 1 for a in range(3)]
     pixels = x_shape[0] * sizes[0] * sizes[1] * sizes[2]
-    direct = _direct(x_shape, filters, padding, pixels)
-    winograd = _winograd(filters, pixels) if _possible(x_shape, filters, stride, padding) else float("inf")
-    return Choice("winograd" if winograd < direct else "direct", direct, winograd)
+    direct = 2.0 * pixels * filters[0] * filters[1] * filters[2] * filters[3] * _columns(filters[4]) / RATE
+    algorithm, winograd = "winograd", float("inf")
+    if _possible(x_shape, filters, stride, padding):
+        winograd = _winograd(filters, pixels)
+    elif _possible_z(x_shape, filters, stride, padding):
+        algorithm, winograd = "winograd_z", _winograd_z(filters, pixels, sizes[0])
+    return Choice(algorithm if winograd < direct else "direct", direct, winograd)
 
 
 def choose_gradient(
@@ -57,7 +62,9 @@ def choose_gradient(
     """Choose the algorithm for the gradient of the filters, which has as many products as the convolution."""
     choice = choose(x_shape, filters, stride, padding)
     size = 4 * POINTS * filters[0] * filters[3] * filters[4]
-    return Choice("direct", choice.direct, float("inf")) if size > GRADIENT_BYTES else choice
+    if choice.algorithm == "winograd_z" or size > GRADIENT_BYTES:
+        return Choice("direct", choice.direct, float("inf"))
+    return choice
 
 
 def _possible(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes) -> bool:
@@ -66,20 +73,26 @@ def _possible(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, 
     return extent[1:] == (3, 3) and stride == (1, 1, 1) and same and min(x_shape[2:4]) >= 4
 
 
-def _direct(x_shape: tuple[int, ...], filters: tuple[int, ...], padding: Axes, pixels: int) -> float:
-    kz, ky, kx, inputs, outputs = filters
-    values = x_shape[0] * x_shape[1] * x_shape[2] * x_shape[3] * inputs * kz
-    copied = COPY * values if padding[1] or padding[2] else 0.0
-    return 2.0 * pixels * kz * ky * kx * inputs * _columns(outputs) / RATE + copied
+def _possible_z(x_shape: tuple[int, ...], filters: tuple[int, ...], stride: Axes, padding: Axes) -> bool:
+    same = filters[0] in (3, 5) and padding == (filters[0] // 2, 0, 0)
+    return filters[1:3] == (1, 1) and stride == (1, 1, 1) and same and x_shape[1] >= MADE_Z
 
 
 def _winograd(filters: tuple[int, ...], pixels: int) -> float:
     depth, _, _, inputs, outputs = filters
     size = POINTS * depth * inputs * _columns(outputs)
-    products = 2.0 * size * pixels / 16 / RATE
+    products = 2.0 * size * pixels / MADE / RATE
     streamed = max(0.0, 4.0 * size - KEPT) / STREAM
     values = HALF * (depth * -(-inputs // HALF) + -(-outputs // HALF))
     return products + streamed + TRANSFORM * pixels * values
+
+
+def _winograd_z(filters: tuple[int, ...], pixels: int, planes: int) -> float:
+    inputs, outputs = filters[3:]
+    size = (filters[0] + MADE_Z - 1) * inputs * _columns(outputs)
+    products = 2.0 * size * pixels / planes * -(-planes // MADE_Z) / RATE
+    streamed = max(0.0, 4.0 * size - KEPT) / STREAM
+    return products + streamed + TRANSFORM_Z * pixels * (inputs + outputs)
 
 
 def _columns(outputs: int) -> float:

@@ -1,8 +1,9 @@
-"""The transforms of Winograd's F(4, 3) along one axis, as vector instructions.
+"""The transforms of Winograd's F(4, 3) and F(4, 5) along one axis, as vector instructions.
 
 `to_points` takes six pixels to six points (B^T), `to_pixels` six points to four pixels (A^T), and
 `slopes_to_points` the gradients of four pixels to six points (A; Lavin & Gray 2016, CVPR, arXiv:1509.09308,
-section 4.3), each for `n` features side by side.
+section 4.3), each for `n` features side by side. Those of five taps have eight points: 0, 1, -1, 2, -2, 1/2,
+-1/2 and infinity.
 """
 
 from __future__ import annotations
@@ -71,49 +72,52 @@ def _along(formula: _Formula, lines: int) -> Callable[..., None]:
     return transform  # type: ignore[no-any-return]
 
 
-@intrinsic  # type: ignore[misc]
-def to_pixels(
-    _: Any, source: Any, apart: Any, goal: Any, step: Any, n: Any, bias: Any, slope: Any, extra: Any
-) -> Any:
-    """A^T of the rows at `source` + k * `apart`, to `goal` + k * `step`.
+def _to_pixels(formula: _Formula, points: int) -> Callable[..., None]:
+    """Make ``(source, apart, goal, step, n, bias, slope, extra)``: A^T of the rows at `source` + k * `apart`.
 
-    Unless `bias` is zero, leaky(sum + what lies at `bias`) is written, plus what lies at `extra` + k * `step`
-    unless that is zero too.
+    The pixels go to `goal` + k * `step`. Unless `bias` is zero, leaky(sum + what lies at `bias`) is written,
+    plus what lies at `extra` + k * `step` unless that is zero too.
     """
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        source, apart, goal, step, n, bias, slope, extra = arguments
-        zero = ir.Constant(_INT, 0)
+    @intrinsic  # type: ignore[misc]
+    def transform(
+        _: Any, source: Any, apart: Any, goal: Any, step: Any, n: Any, bias: Any, slope: Any, extra: Any
+    ) -> Any:
+        def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+            source, apart, goal, step, n, bias, slope, extra = arguments
+            zero = ir.Constant(_INT, 0)
 
-        def write(with_bias: bool, with_extra: bool) -> None:
-            def turn(kind: Any, offset: Any) -> None:
-                values = [_load(builder, kind, source, _add(builder, offset, apart, k)) for k in range(6)]
-                pixels = _pixels(_Arithmetic(builder, kind), values)
-                steep = _splat(builder, kind, slope)
-                for k, pixel in enumerate(pixels):
-                    place = _add(builder, offset, step, k)
-                    if with_bias:
-                        pixel = builder.fadd(pixel, _load(builder, kind, bias, offset))
-                        small = builder.fmul(pixel, steep)
-                        pixel = builder.select(builder.fcmp_ordered(">", pixel, small), pixel, small)
-                    if with_extra:
-                        pixel = builder.fadd(pixel, _load(builder, kind, extra, place))
-                    _store(builder, kind, goal, place, pixel)
+            def write(with_bias: bool, with_extra: bool) -> None:
+                def turn(kind: Any, offset: Any) -> None:
+                    places = [_add(builder, offset, apart, k) for k in range(points)]
+                    values = [_load(builder, kind, source, place) for place in places]
+                    steep = _splat(builder, kind, slope)
+                    for k, pixel in enumerate(formula(_Arithmetic(builder, kind), values)):
+                        place = _add(builder, offset, step, k)
+                        if with_bias:
+                            pixel = builder.fadd(pixel, _load(builder, kind, bias, offset))
+                            small = builder.fmul(pixel, steep)
+                            pixel = builder.select(builder.fcmp_ordered(">", pixel, small), pixel, small)
+                        if with_extra:
+                            pixel = builder.fadd(pixel, _load(builder, kind, extra, place))
+                        _store(builder, kind, goal, place, pixel)
 
-            _each(builder, n, turn)
+                _each(builder, n, turn)
 
-        with builder.if_else(builder.icmp_signed("==", bias, zero)) as (plain, finished):
-            with plain:
-                write(False, False)
-            with finished, builder.if_else(builder.icmp_signed("==", extra, zero)) as (alone, added):
-                with alone:
-                    write(True, False)
-                with added:
-                    write(True, True)
-        return context.get_dummy_value()
+            with builder.if_else(builder.icmp_signed("==", bias, zero)) as (plain, finished):
+                with plain:
+                    write(False, False)
+                with finished, builder.if_else(builder.icmp_signed("==", extra, zero)) as (alone, added):
+                    with alone:
+                        write(True, False)
+                    with added:
+                        write(True, True)
+            return context.get_dummy_value()
 
-    whole = [_WHOLE] * 6
-    return types.void(*whole, types.float32, _WHOLE), generate
+        whole = [_WHOLE] * 6
+        return types.void(*whole, types.float32, _WHOLE), generate
+
+    return transform  # type: ignore[no-any-return]
 
 
 class _Arithmetic:
@@ -167,6 +171,33 @@ def _pixels(m: _Arithmetic, x: list[Any]) -> list[Any]:
     ]
 
 
+def _points_of_five(m: _Arithmetic, x: list[Any]) -> list[Any]:
+    def sides(even: tuple[float, float], odd: tuple[float, float, float]) -> list[Any]:
+        a = m.add(x[6], m.add(m.times(even[0], x[2]), m.times(even[1], x[4])))
+        b = m.add(m.times(odd[0], x[1]), m.add(m.times(odd[1], x[3]), m.times(odd[2], x[5])))
+        return [m.add(a, b), m.subtract(a, b)]
+
+    return [
+        m.add(m.subtract(x[0], x[6]), m.times(5.25, m.subtract(x[4], x[2]))),
+        *sides((1.0, -4.25), (1.0, -4.25, 1.0)),
+        *sides((0.25, -1.25), (0.5, -2.5, 2.0)),
+        *sides((4.0, -5.0), (2.0, -2.5, 0.5)),
+        m.add(m.subtract(x[7], x[1]), m.times(5.25, m.subtract(x[3], x[5]))),
+    ]
+
+
+def _pixels_of_five(m: _Arithmetic, x: list[Any]) -> list[Any]:
+    (near, turn), (far, tilt), (close, lean) = (
+        (m.add(x[k], x[k + 1]), m.subtract(x[k], x[k + 1])) for k in (1, 3, 5)
+    )
+    return [
+        m.add(m.add(x[0], near), m.add(far, close)),
+        m.add(turn, m.add(m.times(2.0, tilt), m.times(0.5, lean))),
+        m.add(near, m.add(m.times(4.0, far), m.times(0.25, close))),
+        m.add(m.add(x[7], turn), m.add(m.times(8.0, tilt), m.times(0.125, lean))),
+    ]
+
+
 def _each(builder: Any, n: Any, turn: Any) -> None:
     """Write `turn` for n floats, a vector at a time; the last vector may do some of them once more."""
     with builder.if_else(builder.icmp_signed(">=", n, ir.Constant(_INT, LANES))) as (many, few):
@@ -217,3 +248,5 @@ def _splat(builder: Any, kind: Any, value: Any) -> Any:
 
 to_points, to_points_along = _from_lines(_points, 6), _along(_points, 6)
 slopes_to_points, slopes_to_points_along = _from_lines(_slopes, 4), _along(_slopes, 4)
+to_pixels = _to_pixels(_pixels, 6)
+to_points_of_five, to_pixels_of_five = _from_lines(_points_of_five, 8), _to_pixels(_pixels_of_five, 8)

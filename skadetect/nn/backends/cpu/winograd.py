@@ -19,8 +19,8 @@ from skadetect.nn.backends.cpu.filters import FilterCache, pack
 from skadetect.nn.backends.cpu.points import to_pixels, to_points, to_points_along
 from skadetect.nn.backends.cpu.tile import HALF, LANES, ROWS, WIDTH, tile
 
-#: Transformed input and output of a block of tiles: about what the second cache holds.
-BLOCK_BYTES = 3 << 19
+#: Transformed input and output of a block of tiles: what the second cache holds beside the filters.
+BLOCK_BYTES = 3 << 18
 #: Transformed filters larger than this are shared by all threads, and so are blocks of tiles of this size.
 SHARED_BYTES, LARGE_BYTES = 1 << 22, 1 << 24
 POINTS = 36
@@ -144,9 +144,9 @@ def _convolve(
         first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
         for row in range(first // across, (last - 1) // across + 1):
             transform_input(x, seen, rows, row, first, last, across)
-        tables = _tables(panels.shape[2], layout.room)
+        tables = tables_of(panels.shape[2], layout.room)
         for part in range(parts):
-            _products(seen, panels, made, tables, part, last - first)
+            products(seen, panels, made, tables, part, last - first)
         for row in range(first // across, (last - 1) // across + 1):
             _transform_output(made, sums, bias, slope, residual, y, row, first, last, across)
 
@@ -157,7 +157,7 @@ def _convolve_shared(
 ) -> None:
     """Block by block, all threads on one: they share its tiles, then its products, then its pixels."""
     parts, across = panels.shape[0] * panels.shape[1], layout.across
-    tables = _tables(panels.shape[2], layout.room)
+    tables = tables_of(panels.shape[2], layout.room)
     seen, made = split(work[0], POINTS, panels.shape[2], layout)
     for block in range((layout.total + layout.block - 1) // layout.block):
         first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
@@ -165,7 +165,7 @@ def _convolve_shared(
             rows, _ = _split_lines(lines[nb.get_thread_id()], layout)
             transform_input(x, seen, rows, row, first, last, across)
         for part in nb.prange(parts):
-            _products(seen, panels, made, tables, part, last - first)
+            products(seen, panels, made, tables, part, last - first)
         for row in nb.prange(first // across, (last - 1) // across + 1):
             _, sums = _split_lines(lines[nb.get_thread_id()], layout)
             _transform_output(made, sums, bias, slope, residual, y, row, first, last, across)
@@ -189,7 +189,7 @@ def _split_lines(lines: Any, layout: Any) -> Any:
 
 
 @nb.njit(**JIT)
-def _tables(columns: int, room: int) -> Any:
+def tables_of(columns: int, room: int) -> Any:
     """Where the rows of two tiles of products begin and end up, their run, and what their sums begin with."""
     return (
         np.arange(2 * ROWS) * columns,
@@ -200,7 +200,7 @@ def _tables(columns: int, room: int) -> Any:
 
 
 @nb.njit(**JIT)
-def _products(seen: Any, panels: Any, made: Any, tables: Any, part: int, count: int) -> None:
+def products(seen: Any, panels: Any, made: Any, tables: Any, part: int, count: int) -> None:
     """One panel of output features at one point, for all tiles of a block."""
     point, panel = part // panels.shape[1], part % panels.shape[1]
     rows, outs, run, zeros = tables
