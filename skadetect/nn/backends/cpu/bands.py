@@ -2,24 +2,26 @@
 
 A window that reaches over the edge along y or x sees fewer taps. The pixels of a band that see the same taps
 are done together, and read their input in place. Where that would leave many places of tiles empty, in small
-images, and where the pixels of a tile would lie in one set of the cache, a band's input is copied into a
-buffer instead, with zeros around it.
+images, a band's input is copied into a buffer instead, with zeros around it. Threads get as many bands each,
+so there are as many as make the longest share of tiles short.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numba as nb
 
 from skadetect._numba import JIT
-from skadetect.nn.backends.cpu.tile import LANES, ROWS, WIDTH
+from skadetect.nn.backends.cpu.tile import ROWS, WIDTH
 
 #: Input of a band, and filters that stay in the second cache beside it, in bytes.
 BAND_BYTES, KEPT_BYTES = 512 * 1024, 384 * 1024
-#: Floats a multiple of which from pixel to pixel would put the pixels of a tile into one set of the cache.
-SET = 1024
+#: Units of work whose shares are counted one by one; more are even enough.
+COUNTED = 4096
 #: Products that take as long as the copying of one float.
 COPY = 20
 
@@ -51,58 +53,65 @@ class Geometry(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How the work is cut: a band's rows and columns of output pixels, panels of a unit of work.
+    """How the work is cut: bands of lines of a plane, segments of a line, panels of a unit of work.
 
-    And the floats from pixel to pixel of a copied band (0: read in place), and whether the second cache keeps
-    all filters.
+    And whether bands are copied, and whether the second cache keeps all filters.
     """
 
-    down: int
-    across: int
+    bands: int
+    segments: int
     panels: int
-    pitch: int
+    copied: bool
     kept: bool
 
 
 @lru_cache(maxsize=1024)
 def cut(batch: int, g: Geometry, threads: int) -> tuple[Layout, int]:
     """How the work is cut, and the floats of a thread's buffer."""
-    spread = LANES if (g.nf * g.sx) % SET == 0 else 0
-    copied = spread > 0 or _rather_copied(g)
+    copied = _rather_copied(g)
     panels, columns = -(-g.of // WIDTH), g.kz * g.ky * g.kx * g.nf
     kept = 4 * panels * WIDTH * columns <= KEPT_BYTES
     per_pixel = 4 * (g.nf * g.sy * g.sx * (g.kz if copied else 1) + (g.of if kept else 0))
     most = max(2 * ROWS, BAND_BYTES // per_pixel)
-    across = g.ox if g.ox <= most else _whole_tiles(g.ox, -(-g.ox // most))
-    down = _lines(g.oy, across, most)
-    bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
-    wanted = 4 * threads
-    if bands < wanted:  # smaller bands first, then fewer panels each
-        down = max(1, min(down, max(-(-4 * ROWS // across), down * bands // wanted)))
-        if down == 1:
-            pieces = -(-wanted // (batch * g.oz * g.oy))
-            across = min(across, max(4 * ROWS, _whole_tiles(g.ox, pieces)))
-        bands = batch * g.oz * -(-g.oy // down) * -(-g.ox // across)
-    share = panels if bands >= wanted else -(-panels // min(panels, -(-wanted // bands)))
-    pitch = g.nf + spread if copied else 0
-    room = g.kz * ((down - 1) * g.sy + g.ky) * ((across - 1) * g.sx + g.kx) * pitch
-    return Layout(down, across, share, pitch, kept), room
+    bands, segments = g.oy, 1
+    if g.ox <= most:
+        groups = [(g.ox, g.kx)] if copied else _whole_groups(g.ox, g.kx, g.sx, g.px, g.nx)
+        lines = max(1, most * 5 // 4 // g.ox)
+
+        def places(first: int, last: int) -> float:
+            return sum(_tiles((last - first) * pixels) * taps / g.kx for pixels, taps in groups)
+
+        bands = _fewest(g.oy, -(-g.oy // lines), batch * g.oz, threads, places)
+    else:
+        count = _tiles(g.ox)
+        segments = _fewest(count, -(-g.ox // most), batch * g.oz * g.oy, threads, lambda a, b: b - a)
+    units = batch * g.oz * bands * segments
+    share = -(-panels // min(panels, -(-threads // units)))
+    down, across = -(-g.oy // bands), min(g.ox, -(-_tiles(g.ox) // segments) * ROWS)
+    room = g.kz * ((down - 1) * g.sy + g.ky) * ((across - 1) * g.sx + g.kx) * g.nf
+    return Layout(bands, segments, share, copied, kept), room if copied else 0
 
 
-def _whole_tiles(pixels: int, parts: int) -> int:
-    """Pixels of one of so many parts, or a few more for tiles that are all full."""
-    return -(-pixels // (parts * ROWS)) * ROWS
+def _fewest(count: int, least: int, times: int, threads: int, places: Callable[[int, int], float]) -> int:
+    """Pieces of so many lines or tiles with which the longest share of a thread is shortest.
+
+    This is done `times` over; a piece from one to another has so many `places`, and costs another one.
+    """
+
+    def longest(pieces: int) -> float:
+        ends = [piece * count // pieces for piece in range(pieces + 1)]
+        sizes = [places(*pair) + 1 for pair in pairwise(ends)]
+        if times % threads == 0 or times * pieces > COUNTED:
+            return sum(sizes) * times / threads
+        sizes = sizes * times
+        shares = [len(sizes) * thread // threads for thread in range(threads + 1)]
+        return max(sum(sizes[a:b]) for a, b in pairwise(shares))
+
+    return min(range(min(least, count), min(count, 2 * least + threads) + 1), key=longest)
 
 
-def _lines(count: int, across: int, most: int) -> int:
-    """Lines of a band of about so many pixels that leave the fewest places of tiles empty."""
-    high = max(1, min(count, most * 5 // 4 // across))
-
-    def tiles(down: int) -> int:
-        whole, rest = divmod(count, down)
-        return whole * -(-down * across // ROWS) + -(-rest * across // ROWS)
-
-    return min(range(high, high // 2, -1), key=tiles)
+def _tiles(pixels: int) -> int:
+    return -(-pixels // ROWS)
 
 
 def inside(g: Geometry) -> bool:
@@ -120,7 +129,7 @@ def _rather_copied(g: Geometry) -> bool:
     for count, taps in _whole_groups(g.oy, g.ky, g.sy, g.py, g.ny):
         bands = -(-count // lines)
         for pixels, more in across:
-            work += taps * more * bands * _whole_tiles(-(-count // bands) * pixels, 1)
+            work += taps * more * bands * _tiles(-(-count // bands) * pixels) * ROWS
     needed = g.oy * g.ox * g.ky * g.kx
     return (work - needed) * g.of > COPY * needed * g.sy * g.sx / (g.ky * g.kx)
 
@@ -129,7 +138,7 @@ def _whole_groups(outputs: int, extent: int, step: int, before: int, size: int) 
     """Number of neighbouring outputs along an axis that see the same taps, and number of those."""
     groups, first = [], 0
     while first < outputs:
-        stop, low, high = alike.py_func(0, first, outputs, step, before, extent, size, 0)
+        stop, low, high = alike.py_func(0, first, outputs, step, before, extent, size, False)
         groups.append((stop - first, max(0, high - low)))
         first = stop
     return groups
@@ -137,13 +146,13 @@ def _whole_groups(outputs: int, extent: int, step: int, before: int, size: int) 
 
 @nb.njit(**JIT)
 def alike(
-    corner: int, first: int, end: int, step: int, before: int, extent: int, size: int, pitch: int
+    corner: int, first: int, end: int, step: int, before: int, extent: int, size: int, copied: bool
 ) -> Any:
     """Up to where the outputs of a band see the same taps along an axis as `first`, and from which to which.
 
-    Outputs count from the band's `corner`. They see all taps of what is copied with zeros (`pitch` > 0).
+    Outputs count from the band's `corner`. They see all taps of what is copied with zeros.
     """
-    if pitch:
+    if copied:
         return end, 0, extent
     place = (corner + first) * step - before
     low, high = max(0, -place), min(extent, size - place)
@@ -157,29 +166,20 @@ def alike(
 
 
 @nb.njit(**JIT)
-def copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, g: Any, pitch: int, apart: int) -> None:
-    """What a band sees of one input plane, zeros beyond its edges.
-
-    There are `pitch` floats from pixel to pixel, `apart` from line to line.
-    """
+def copy_plane(plane: Any, buffer: Any, corner: Any, size: Any, g: Any, apart: int) -> None:
+    """What a band sees of one input plane, zeros beyond its edges; there are `apart` floats a line."""
     width = (size[1] - 1) * g.sx + g.kx
     left = corner[1] * g.sx - g.px
     skip, stop = min(width, max(0, -left)), max(0, min(width, g.nx - left))
     for row in range((size[0] - 1) * g.sy + g.ky):
-        line = buffer[row * apart : row * apart + width * pitch]
+        line = buffer[row * apart : row * apart + width * g.nf]
         y = corner[0] * g.sy - g.py + row
         if y < 0 or y >= g.ny or stop <= skip:
             line[:] = 0.0
             continue
-        line[: skip * pitch] = 0.0
-        line[stop * pitch :] = 0.0
+        line[: skip * g.nf] = 0.0
+        line[stop * g.nf :] = 0.0
         source = plane[y].reshape(-1)[(left + skip) * g.nf : (left + stop) * g.nf]
-        target = line[skip * pitch : stop * pitch]
-        if pitch == g.nf:
-            for i in range(source.size):
-                target[i] = source[i]
-            continue
-        for pixel in range(stop - skip):
-            given, goal = source[pixel * g.nf : (pixel + 1) * g.nf], target[pixel * pitch :]
-            for i in range(g.nf):
-                goal[i] = given[i]
+        target = line[skip * g.nf : stop * g.nf]
+        for i in range(source.size):
+            target[i] = source[i]

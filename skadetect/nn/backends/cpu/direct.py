@@ -84,15 +84,15 @@ def _panels(filters: Array) -> Array:
 def _convolve(
     x: Any, panels: Any, bias: Any, slope: float, goal: Any, g: Any, layout: Any, buffers: Any
 ) -> None:
-    bands = (g.oy + layout.down - 1) // layout.down
-    segments = (g.ox + layout.across - 1) // layout.across
+    bands, segments, tiles = layout.bands, layout.segments, (g.ox + ROWS - 1) // ROWS
     shares = (panels.shape[0] + layout.panels - 1) // layout.panels
     for unit in nb.prange(x.shape[0] * g.oz * bands * segments * shares):
         part, place = unit % shares, unit // shares
         segment, place = place % segments, place // segments
         band, place = place % bands, place // bands
-        corner = (place // g.oz, place % g.oz, band * layout.down, segment * layout.across)
-        size = (min(layout.down, g.oy - corner[2]), min(layout.across, g.ox - corner[3]))
+        top, left = band * g.oy // bands, segment * tiles // segments * ROWS
+        bottom, right = (band + 1) * g.oy // bands, (segment + 1) * tiles // segments * ROWS
+        corner, size = (place // g.oz, place % g.oz, top, left), (bottom - top, min(right, g.ox) - left)
         first = part * layout.panels
         share = panels[first : first + layout.panels]
         _band(
@@ -106,15 +106,14 @@ def _band(
     layout: Any, buffer: Any,
 ) -> None:  # fmt: skip
     """Some panels' output features of a band of output pixels, those together that see the same taps."""
-    pitch = layout.pitch
-    apart = pitch if pitch else g.nf
-    line = ((size[1] - 1) * g.sx + g.kx) * pitch if pitch else g.nx * g.nf
-    plane = ((size[0] - 1) * g.sy + g.ky) * line if pitch else g.ny * line
+    copied = layout.copied
+    line = ((size[1] - 1) * g.sx + g.kx if copied else g.nx) * g.nf
+    plane = ((size[0] - 1) * g.sy + g.ky if copied else g.ny) * line
     depth = corner[1] * g.sz - g.pz
     below, above = max(0, -depth), min(g.kz, g.nz - depth)
-    if pitch:
+    if copied:
         for tap in range(below, above):
-            copy_plane(x[corner[0], depth + tap], buffer[tap * plane :], corner[2:], size, g, pitch, line)
+            copy_plane(x[corner[0], depth + tap], buffer[tap * plane :], corner[2:], size, g, line)
         origin, source = 0, buffer.ctypes.data
     else:
         origin = depth * plane + ((corner[2] * g.sy - g.py) * g.nx + corner[3] * g.sx - g.px) * g.nf
@@ -124,13 +123,13 @@ def _band(
     whole = _side_by_side(g, size, panels.shape[0])
     down = 0
     while down < size[0]:
-        lower, top, bottom = alike(corner[2], down, size[0], g.sy, g.py, g.ky, g.ny, pitch)
+        lower, top, bottom = alike(corner[2], down, size[0], g.sy, g.py, g.ky, g.ny, copied)
         across = 0
         while across < size[1]:
-            further, left, right = alike(corner[3], across, size[1], g.sx, g.px, g.kx, g.nx, pitch)
+            further, left, right = alike(corner[3], across, size[1], g.sx, g.px, g.kx, g.nx, copied)
             taps, part = (below, above, top, bottom, left, right), (down, lower, across, further)
-            count, length = _runs(tables[0], g, taps, plane, line, apart)
-            pixels = _places(tables, g, part, origin, start, line, apart)
+            count, length = _runs(tables[0], g, taps, plane, line)
+            pixels = _places(tables, g, part, origin, start, line)
             whole = whole and (lower - down) * (further - across) == size[0] * size[1]
             _multiply(
                 source, tables, count, length, pixels, panels, bias[column:], slope, goal, g.of - column,
@@ -145,36 +144,34 @@ def _tables(g: Any, size: Any) -> Any:
     """Room for the runs of a part of a band, and for where each of its pixels is read and written."""
     places = size[0] * size[1] + 2 * ROWS
     return (
-        np.zeros((g.kz * g.ky * g.kx + 1, 2), np.int64),
+        np.zeros((g.kz * g.ky + 1, 2), np.int64),
         np.empty(places, np.int64),
         np.empty(places, np.int64),
     )
 
 
 @nb.njit(**JIT)
-def _runs(runs: Any, g: Any, taps: Any, plane: int, line: int, apart: int) -> Any:
+def _runs(runs: Any, g: Any, taps: Any, plane: int, line: int) -> Any:
     """Write the runs of taps along x; their number and length."""
     below, above, top, bottom, left, right = taps
-    parts = 1 if apart == g.nf else right - left
     count = 0
     for z in range(below, above):
         for y in range(top, bottom):
-            for part in range(parts):
-                runs[count, 0] = z * plane + y * line + (left + part) * apart
-                runs[count, 1] = ((z * g.ky + y) * g.kx + left + part) * g.nf
-                count += 1
-    return count, (right - left) * g.nf // max(1, parts)
+            runs[count, 0] = z * plane + y * line + left * g.nf
+            runs[count, 1] = ((z * g.ky + y) * g.kx + left) * g.nf
+            count += 1
+    return count, (right - left) * g.nf
 
 
 @nb.njit(**JIT)
-def _places(tables: Any, g: Any, part: Any, origin: int, start: int, line: int, apart: int) -> int:
+def _places(tables: Any, g: Any, part: Any, origin: int, start: int, line: int) -> int:
     """Write where the pixels of a part of a band are read and written; their number."""
     down, lower, across, further = part
     _, sources, targets = tables
     place = 0
     for y in range(down, lower):
         for x in range(across, further):
-            sources[place] = origin + y * g.sy * line + x * g.sx * apart
+            sources[place] = origin + y * g.sy * line + x * g.sx * g.nf
             targets[place] = start + y * g.by_y + x * g.by_x
             place += 1
     # The last tile is filled up, and one more stands behind it.

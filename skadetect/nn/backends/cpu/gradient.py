@@ -113,7 +113,7 @@ def _sum_band(
     if plane:
         for tap in range(low, high):
             # A band narrower or lower than others leaves the buffer's lines and planes where they are.
-            copy_plane(x[corner[0], depth + tap], buffer[tap * plane :], corner[2:], size, g, g.nf, line)
+            copy_plane(x[corner[0], depth + tap], buffer[tap * plane :], corner[2:], size, g, line)
         source = buffer.ctypes.data
     else:
         first = (depth * g.ny + corner[2] * g.sy - g.py) * g.nx + corner[3] * g.sx - g.px
