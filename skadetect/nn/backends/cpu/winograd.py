@@ -79,7 +79,8 @@ def conv_winograd(
     columns, room = panels.shape[2], -(-outputs // HALF) * HALF
     across = -(-width // 4)
     total = batch * depth * -(-height // 4) * across
-    block, shared = block_tiles(columns, room, panels.nbytes, total)
+    blocks, shared = _blocks(columns, room, panels.nbytes, total)
+    block = -(-_groups(total) // blocks) * ROWS
     line = min(across, block)
     before, after = (4 * line + 2) * x.shape[4] + LANES, line * room + LANES
     slots = -(-block // ROWS) * ROWS + 1
@@ -87,16 +88,21 @@ def conv_winograd(
     work = arena.empty((1 if shared else nb.get_num_threads(), POINTS * slots * (columns + room)))
     lines = arena.empty((nb.get_num_threads(), 7 * before + 24 * after))
     convolve = _convolve_shared if shared else _convolve
-    convolve(np.ascontiguousarray(x), panels, bias, np.float32(slope), extra, y, layout, work, lines)
+    convolve(np.ascontiguousarray(x), panels, bias, np.float32(slope), extra, y, layout, blocks, work, lines)
     return y
 
 
-def block_tiles(columns: int, outputs: int, filter_bytes: int, total: int) -> tuple[int, bool]:
-    """Tiles of a block, and whether all threads work on one block, so that large filters are read once."""
-    shared = filter_bytes > SHARED_BYTES
+def _blocks(columns: int, outputs: int, filter_bytes: int, total: int) -> tuple[int, bool]:
+    """How many blocks, as many for each thread; or all threads on each, to read large filters once."""
+    shared, threads = filter_bytes > SHARED_BYTES, 1 if filter_bytes > SHARED_BYTES else nb.get_num_threads()
     size = LARGE_BYTES if shared else BLOCK_BYTES
-    most = max(ROWS, size // (4 * POINTS * (columns + outputs)) // ROWS * ROWS)
-    return min(most, total if shared else -(-total // nb.get_num_threads())), shared
+    most = max(1, size // (4 * POINTS * (columns + outputs)) // ROWS)
+    return -(-_groups(total) // (most * threads)) * threads, shared
+
+
+def _groups(tiles: int) -> int:
+    """Tiles in groups of a tile of products."""
+    return -(-tiles // ROWS)
 
 
 def transform_filters(filters: Array) -> Array:
@@ -133,15 +139,18 @@ def _transform_filters(filters: Any, g: Any, out: Any) -> None:
 
 @nb.njit(**PARALLEL)
 def _convolve(
-    x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, work: Any, lines: Any
-) -> None:
+    x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, blocks: int, work: Any,
+    lines: Any,
+) -> None:  # fmt: skip
     """All blocks, each a thread's own; the part of a block in one row of tiles is transformed together."""
     parts, across = panels.shape[0] * panels.shape[1], layout.across
-    for block in nb.prange((layout.total + layout.block - 1) // layout.block):
+    for block in nb.prange(blocks):
         thread = nb.get_thread_id()
         seen, made = split(work[thread], POINTS, panels.shape[2], layout)
         rows, sums = _split_lines(lines[thread], layout)
-        first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
+        first, last = _ends(block, blocks, layout.total)
+        if first == last:
+            continue
         for row in range(first // across, (last - 1) // across + 1):
             transform_input(x, seen, rows, row, first, last, across)
         tables = tables_of(panels.shape[2], layout.room)
@@ -153,14 +162,15 @@ def _convolve(
 
 @nb.njit(**PARALLEL)
 def _convolve_shared(
-    x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, work: Any, lines: Any
-) -> None:
+    x: Any, panels: Any, bias: Any, slope: float, residual: Any, y: Any, layout: Any, blocks: int, work: Any,
+    lines: Any,
+) -> None:  # fmt: skip
     """Block by block, all threads on one: they share its tiles, then its products, then its pixels."""
     parts, across = panels.shape[0] * panels.shape[1], layout.across
     tables = tables_of(panels.shape[2], layout.room)
     seen, made = split(work[0], POINTS, panels.shape[2], layout)
-    for block in range((layout.total + layout.block - 1) // layout.block):
-        first, last = block * layout.block, min(layout.total, (block + 1) * layout.block)
+    for block in range(blocks):
+        first, last = _ends(block, blocks, layout.total)
         for row in nb.prange(first // across, (last - 1) // across + 1):
             rows, _ = _split_lines(lines[nb.get_thread_id()], layout)
             transform_input(x, seen, rows, row, first, last, across)
@@ -169,6 +179,13 @@ def _convolve_shared(
         for row in nb.prange(first // across, (last - 1) // across + 1):
             _, sums = _split_lines(lines[nb.get_thread_id()], layout)
             _transform_output(made, sums, bias, slope, residual, y, row, first, last, across)
+
+
+@nb.njit(**JIT)
+def _ends(block: int, blocks: int, total: int) -> Any:
+    """First tile of a block and of the next one; all are of as many groups, or one more."""
+    groups = (total + ROWS - 1) // ROWS
+    return min(total, block * groups // blocks * ROWS), min(total, (block + 1) * groups // blocks * ROWS)
 
 
 @nb.njit(**JIT)

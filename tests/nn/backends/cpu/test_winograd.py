@@ -41,3 +41,15 @@ def test_tiles_of_an_image_see_what_the_whole_shows():
     whole = winograd.conv_winograd(x, filters, bias)
     part = winograd.conv_winograd(np.ascontiguousarray(x[:, :, :40, :40]), filters, bias)
     np.testing.assert_allclose(part[:, :, :39, :39], whole[:, :, :39, :39], atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("total", [1, 13, 1024, 4099])
+def test_blocks_share_all_tiles_evenly_among_threads(total, threads, monkeypatch):
+    monkeypatch.setattr(winograd.nb, "get_num_threads", lambda: threads)
+    blocks, _ = winograd._blocks(32, 32, 1, total)
+    ends = [winograd._ends(block, blocks, total) for block in range(blocks)]
+    assert [first for first, _ in ends] + [total] == [0] + [last for _, last in ends]
+    sizes = [last - first for first, last in ends]
+    assert blocks % threads == 0
+    assert max(sizes) - min(sizes) <= 2 * winograd.ROWS
