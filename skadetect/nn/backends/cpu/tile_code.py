@@ -30,7 +30,7 @@ ROWS, LANES = _shape()
 HALF = LANES // 2
 WIDTH = 2 * LANES
 #: Rows of weights that are asked for before they are needed.
-AHEAD = 24
+AHEAD = 96
 #: Values of a row that a turn of the loop takes, in runs of a multiple of it; floats of a line of the cache.
 TURN, LINE = 4, 16
 
