@@ -19,8 +19,8 @@ from skadetect.nn.backends.cpu.filters import FilterCache, pack
 from skadetect.nn.backends.cpu.points import to_pixels, to_points, to_points_along
 from skadetect.nn.backends.cpu.tile import HALF, LANES, ROWS, WIDTH, tile
 
-#: Transformed input and output of a block of tiles: what the second cache holds beside the filters.
-BLOCK_BYTES = 3 << 18
+#: Transformed input and output of a block of tiles: about what the second cache holds.
+BLOCK_BYTES = 3 << 19
 #: Transformed filters larger than this are shared by all threads, and so are blocks of tiles of this size.
 SHARED_BYTES, LARGE_BYTES = 1 << 22, 1 << 24
 POINTS = 36
