@@ -10,8 +10,12 @@ least.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 
+import torch  # first: that waiting threads shall not spin, as skadetect tells OpenMP, is not for its own
+
+# isort: split
 import cpu_engines
 import cpu_networks
 import numba
@@ -19,12 +23,15 @@ import numpy as np
 
 from skadetect.nn.network import Network
 
+#: Seconds between two runs: threads that still spin would take the time of the engine that runs next.
+PAUSE = 0.01
 Average = Callable[[Sequence[float]], float]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the comparison and print its tables."""
     options = _options().parse_args(arguments)
+    torch.set_num_threads(options.threads)
     numba.set_num_threads(options.threads)
     for name in options.networks:
         network, patch = cpu_networks.build(name)
@@ -92,6 +99,7 @@ def interleave(runs, rounds: int) -> list[list]:
     for turn in range(rounds):
         for place in range(len(runs)):
             which = (place + turn) % len(runs)
+            time.sleep(PAUSE)
             results[which].append(runs[which]())
     return results
 
