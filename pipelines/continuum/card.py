@@ -22,14 +22,27 @@ LIMITS = """\
   nothing, or more, the fluxes of faint sources are off accordingly.
 - Sizes of faint sources lean on the sizes that are usual. Pulls of the axes are skewed: large sources come
   out too small more often than small ones too large, and {tail} % of the pulls of `bmaj` are beyond three.
-- Errors are calibrated over SDC1's and other telescopes together, half each; the table tells how they fare on
-  either. One telescope can be off by more, `bmin` most, where the beam is elongated. Those of `pa` are
+- {calibrated} Those of `pa` are
   calibrated on SDC1's round beam alone. Those of `peak_flux` are of the pixels' noise alone and those of
   `pa_deconv` are the network's own: neither is calibrated."""
-INTRODUCTION = """\
+CALIBRATED = {
+    "continuum": """\
+Errors are calibrated over SDC1's and other telescopes together, half each; the table tells how they fare on
+  either. One telescope can be off by more, `bmin` most, where the beam is elongated.""",
+    "sdc1": """\
+Errors are calibrated on fields like SDC1's alone; on other telescopes' images they, and the measurements,
+  can be far off.""",
+}
+INTRODUCTIONS = {
+    "continuum": """\
 {description}. It finds, measures and separates the sources
 of images of any unit, depth and telescope: whatever is above {min_snr} times the local noise and not much
-larger than the beam. `skadetect detect` uses it unless told otherwise."""
+larger than the beam. `skadetect detect` uses it unless told otherwise.""",
+    "sdc1": """\
+{description}. It takes
+two to three times as long and finds and measures more there. It has learned from no other telescope since:
+for images unlike SDC1's take `continuum`. The pipeline of SDC1 starts from it.""",
+}
 
 
 def model_card(model: Model, size: int) -> str:
@@ -45,9 +58,10 @@ def model_card(model: Model, size: int) -> str:
     selection = model.metadata["training"][-1]["options"]["selection"]
     words = {"description": model.metadata["description"], "min_snr": selection["min_snr"]}
     words |= {"reach": max(model.network.halo), "tail": f"{100 * model.metadata['bmaj_beyond_three']:.0f}"}
+    words["calibrated"] = CALIBRATED.get(model.name, CALIBRATED["continuum"])
     parts = [
         f"# {model.name}",
-        INTRODUCTION.format(**words),
+        INTRODUCTIONS.get(model.name, INTRODUCTIONS["continuum"]).format(**words),
         facts(model, size),
         "## Input\n" + inputs(model),
         "## Network\n" + network(model),

@@ -1,4 +1,4 @@
-"""Ship the model `continuum`: threshold, calibrated errors, provenance and model card.
+"""Ship the model `continuum` or `sdc1`: threshold, calibrated errors, provenance and model card.
 
 The threshold and the errors are those that the held-out fields of make_fields.py ask for. Prints the metrics,
 and leaves a picture of the pulls beside the trained model.
@@ -29,14 +29,19 @@ from skadetect.train.fields import FieldGroup
 from skadetect.train.truth import primary_beam_at, read_truth
 from skadetect.train.validate import ValidationOptions, load_held_out, validate
 
-GROUPS = ("validation", "telescope_validation")  # folders GROUP_SEED; the first one gives the SDC1 score
+SCORED, OTHERS = (
+    "validation",
+    "telescope_validation",
+)  # folders GROUP_SEED; the first one gives the SDC1 score
 CALIBRATION = "telescope_calibration"  # more telescopes, for errors that hold for any of them
+# Groups that a model is validated and calibrated on
+GROUPS = {"continuum": (SCORED, OTHERS, CALIBRATION), "sdc1": (SCORED,)}
 # Between -0.1 and -0.4 the SDC1 score of the validation fields changes by 0.3 %; nearer boxes are one source.
 MERGE_LIMIT = -0.2
 LARGEST = 15_000_000  # bytes of a model file
 VALIDATION_KEYS = ("frequency", "completeness_snr", "real_snr", "radius", "lowest_purity")
-STAGES = ("config.toml", "refine.toml", "revise.toml")
-REVISED = 2  # stages before the one that revised labels are for
+STAGES = ("config.toml", "refine.toml", "revise.toml", "sdc1.toml")
+REVISED = 2  # stages before the first one that revised labels are for
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
 SHIPPED = Path(skadetect.__file__).parent / "models"
@@ -61,9 +66,7 @@ def main(trained: Path, fields: Path, out: Path) -> None:
         "training": stages,
         "validation": asdict(metrics),
         "validation_options": {key: getattr(options, key) for key in VALIDATION_KEYS},
-        "held_out_fields": [
-            folder.name for group in (*GROUPS, CALIBRATION) for folder in folders(fields, group)
-        ],
+        "held_out_fields": [folder.name for group in GROUPS[model.name] for folder in folders(fields, group)],
         "error_calibration": calibration,
         "pulls": pull_table(pairs, calibration, SNR_EDGES[[0, -1]]),
         "pulls_by_snr": pull_table(pairs, calibration, SNR_EDGES),
@@ -88,14 +91,17 @@ def folders(fields: Path, group: str) -> list[Path]:
 def validation_options(model: Model, fields: Path) -> ValidationOptions:
     """Those of the training, for its fields wherever they are now."""
     options = options_from_mapping(ValidationOptions, model.metadata["options"]["validation"])
-    scored, others = (FieldGroup(tuple(str(f.resolve()) for f in folders(fields, g))) for g in GROUPS)
-    return replace(options, groups=(scored,), others=(others,))
+    found = {
+        group: (FieldGroup(tuple(str(folder.resolve()) for folder in folders(fields, group))),)
+        for group in GROUPS[model.name]
+    }
+    return replace(options, groups=found[SCORED], others=found.get(OTHERS, ()))
 
 
 def held_out_pairs(model: Model, fields: Path) -> pd.DataFrame:
     """Measured minus true on all held-out fields, with a column `group`."""
     detector, parts = Detector(model), []
-    for group in (*GROUPS, CALIBRATION):
+    for group in GROUPS[model.name]:
         for folder in folders(fields, group):
             catalog = detector.detect(folder / "image.fits")
             beam = beam_on_sky(catalog)
@@ -106,8 +112,10 @@ def held_out_pairs(model: Model, fields: Path) -> pd.DataFrame:
 
 def fitted_errors(pairs: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """Factor and floor a column; other telescopes count as much as SDC1, by pairs that are drawn again."""
-    sdc1 = pairs[pairs["group"] == GROUPS[0]]
-    others = pairs[pairs["group"] != GROUPS[0]].sample(len(sdc1), replace=True, random_state=1)
+    sdc1, others = pairs[pairs["group"] == SCORED], pairs[pairs["group"] != SCORED]
+    if others.empty:
+        return fit_calibration(sdc1)
+    others = others.sample(len(sdc1), replace=True, random_state=1)
     # seen by an elongated beam most sources have its angle, which says nothing of the error of any other
     return fit_calibration(pd.concat([sdc1, others])) | fit_calibration(
         sdc1[["snr", "pa", "e_pa", "floor_pa"]]
@@ -140,7 +148,7 @@ def pull_table(
     table["flux"] = pairs["int_flux"] / (pairs["floor_int_flux"] - pairs["int_flux"])
     parts = [
         summarise(table[pairs["group"] == group], edges).assign(group=group)
-        for group in (*GROUPS, CALIBRATION)
+        for group in pairs["group"].unique()
     ]
     rows = pd.concat(parts).round(3).astype(object)
     # a bin without sources has no median, and JSON knows no NaN
@@ -162,10 +170,12 @@ def training_stages(model: Model, trained: Path) -> list[dict[str, Any]]:
 
 def commands(stages: list[dict[str, Any]]) -> list[str]:
     """What made the weights, in order."""
-    train = [f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]]
-    if len(stages) > REVISED:
-        before = FOLDER / Path(stages[REVISED - 1]["options"]["out"]).name / "last.safetensors"
-        train.insert(REVISED, f"python {FOLDER / 'revise_labels.py'} {before} {FOLDER / 'fields'}")
+    train = []
+    for number, name in enumerate(STAGES[: len(stages)]):
+        if number >= REVISED:
+            before = FOLDER / Path(stages[number - 1]["options"]["out"]).name / "last.safetensors"
+            train.append(f"python {FOLDER / 'revise_labels.py'} {before} {FOLDER / 'fields'}")
+        train.append(f"skadetect train {FOLDER / name}")
     last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
     make, ship = (f"python {FOLDER / name}" for name in ("make_fields.py", "ship.py"))
     return [f"{make} {FOLDER / 'fields'}", *train, f"{ship} {last} {FOLDER / 'fields'}"]

@@ -37,7 +37,7 @@ LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
-STAGES = ("config.toml", "finish.toml", "vary.toml", "whiten.toml")
+STAGES = ("config.toml", "finish.toml", "vary.toml", "whiten.toml", "deepen.toml")
 FOLDER = Path("pipelines") / "hi"
 SHIPPED = Path(skadetect.__file__).parent / "models"
 
@@ -69,7 +69,8 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
     calibration = fit_calibration(pairs)
     plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
-    last = FOLDER / Path(stages[-1]["options"]["out"]).name / "last.safetensors"
+    before, last = (FOLDER / Path(s["options"]["out"]).name / "last.safetensors" for s in stages[-2:])
+    mean = FOLDER / "run-averaged" / "last.safetensors"
     metadata = {
         "pyramid": True,
         "flux_scale": scale.to_dict(),
@@ -80,9 +81,11 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
             f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank'} --galaxies 350",
             f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank-varied'} "
             "--settings 120 --galaxies 250 --seed 2",
+            f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank-more'} --settings 240 --galaxies 250 --seed 4",
             *(f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]),
             f"python {FOLDER / 'make_cubes.py'} {FOLDER / 'cubes'} validation",
-            f"python {FOLDER / 'ship.py'} {last} {FOLDER / 'cubes'}",
+            f"python {FOLDER / 'average.py'} {before} {last} {mean}",
+            f"python {FOLDER / 'ship.py'} {mean} {FOLDER / 'cubes'}",
         ],
         "training": stages,
         "validation": validation,

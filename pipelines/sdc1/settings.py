@@ -56,8 +56,8 @@ def reach(step: str, config: dict) -> Sdc1:
     train = dict(config.get("train", {}))
     start = train.pop("from", "none")
     if last >= STEPS.index("train") and learns and start != "none":
-        run = run.train(start, **train)
-    elif run.model == "auto" and start != "none":
+        run = run.train(None if start == "auto" else start, **train)
+    elif run.model == "auto" and start not in ("none", "auto"):
         run = replace(run, model=start)
     if last >= STEPS.index("tune") and learns:
         run = run.tune(**config.get("tune", {}))

@@ -162,7 +162,7 @@ class Sdc1(Challenge):
 
     @property
     def _shipped(self) -> str:
-        return "continuum"
+        return "sdc1" if (self.freq, self.hours) == (560, 1000) else "continuum"
 
     @property
     def _name(self) -> str:

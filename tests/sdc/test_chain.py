@@ -45,7 +45,7 @@ def test_the_documented_example_runs(tmp_path, monkeypatch):
     exec(compile(code, str(DOCS), "exec"), names)
     assert names["run"].score().score > 100
     assert len(names["submission"]) <= len(names["sources"])
-    assert Model.load(names["run"].model).metadata["started_from"]["name"] == "continuum"
+    assert Model.load(names["run"].model).metadata["started_from"]["name"] == "sdc1"
     assert len(read_sdc1("submission.txt")) == len(names["submission"])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +16,21 @@ from skadetect.train.state import averaged, from_checkpoint, new_state, to_check
 from skadetect.train.validate import Metrics
 from tests.train.small_field import write_config
 
+PIPELINE = Path(__file__).parents[2] / "pipelines" / "continuum"
+
 
 @pytest.fixture
 def options(tmp_path):
     return read_options(write_config(tmp_path / "a.toml"))[0]
+
+
+def test_the_recipe_of_sdc1_starts_as_the_model_that_it_grows_from():
+    options, folder = read_options(PIPELINE / "sdc1.toml")
+    grown = new_state(options, folder).network
+    x = np.random.default_rng(0).normal(size=(1, 1, 32, 32, 5)).astype(np.float32)
+    expected = Model.load("continuum").folded().network.forward(x, get_backend("cpu"))
+    np.testing.assert_allclose(grown.forward(x, get_backend("cpu")), expected, atol=1e-4)
+    assert len(grown.spec.layers) > len(Model.load("continuum").network.spec.layers)
 
 
 def snapshot(network: Network) -> dict[str, np.ndarray]:
