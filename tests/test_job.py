@@ -52,7 +52,12 @@ def _found(job: Job, **changes: object) -> Detections:
     options = DetectOptions(**changes)  # type: ignore[arg-type]
     rows, seconds = detect_tiles(job, plan(job, options), Pool())
     assert seconds > 0
-    return merge(rows, job.model)
+    return _by_place(merge(rows, job.model))
+
+
+def _by_place(rows: Detections) -> Detections:
+    """Scores that are equal but for rounding may come in either order."""
+    return rows.take(np.lexsort(np.round(rows.position, 2).T))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +114,7 @@ def test_a_killed_run_goes_on_from_its_finished_tiles(
     rows, _ = detect_tiles(job, grid, Pool(), ledger=Ledger(tmp_path, {}))
     assert len(calls) == len(grid) + 1
     assert sorted(set(calls)) == list(range(len(grid)))
-    np.testing.assert_allclose(merge(rows, job.model).position, whole.position, atol=1e-3)
+    np.testing.assert_allclose(_by_place(merge(rows, job.model)).position, whole.position, atol=1e-3)
 
 
 def test_a_window_is_read_in_slabs_by_the_pixels_of_the_file(image: Image) -> None:
