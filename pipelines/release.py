@@ -37,7 +37,7 @@ def release(name: str, work: Path) -> None:
         run.catalog.write(target.with_suffix(suffix), overwrite=True)
     score = run.score()
     plain = replace(run, corrections=None).score()
-    model = Model.load({"sdc1": "continuum", "sdc2": "hi"}[name])
+    model = Model.load({"sdc1": "sdc1", "sdc2": "hi"}[name])
     about = {
         "sky": sky,
         "model": {"name": model.name, "digest": model.digest, "threshold": model.threshold},
