@@ -243,7 +243,7 @@ class Detector:
         )
         # Each view that is held is a quarter of the one before.
         grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
-        key = view_key(run.source, view)
+        key = view_key(run.source, view) if resume_folder is not None else None
         if resume_folder is not None and key is not None:
             ledger = ledger_of(Path(resume_folder) / f"level-{level}", key | {"model": run.digest}, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:

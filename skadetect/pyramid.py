@@ -160,12 +160,10 @@ def _same_galaxy(a: Boxes, b: Boxes) -> NDArray[np.bool_]:
     """Whether each box of `a` and its partner in `b`, which it meets, are one galaxy."""
     sides = np.stack([each.boxes[:, 1] - each.boxes[:, 0] for each in (a, b)])
     volumes = sides.prod(axis=2)
-    larger = np.where((volumes[0] >= volumes[1])[:, None, None], a.boxes, b.boxes)
-    centre = np.where((volumes[0] >= volumes[1])[:, None], b.boxes.mean(axis=1), a.boxes.mean(axis=1))
-    common = (np.minimum(a.boxes[:, 1], b.boxes[:, 1]) - np.maximum(a.boxes[:, 0], b.boxes[:, 0])).prod(
-        axis=1
-    )
-    off = np.abs(centre - larger.mean(axis=1)) / (larger[:, 1] - larger[:, 0])
+    ends = np.minimum(a.boxes[:, 1], b.boxes[:, 1]) - np.maximum(a.boxes[:, 0], b.boxes[:, 0])
+    common = ends.prod(axis=1)
+    larger = np.where((volumes[0] >= volumes[1])[:, None], sides[0], sides[1])
+    off = np.abs(a.boxes.mean(axis=1) - b.boxes.mean(axis=1)) / larger
     flux = np.minimum(a.flux, b.flux) >= SAME_FLUX * np.maximum(a.flux, b.flux)
     plane = sides[..., 1:].max(axis=2)
     side = plane.min(axis=0) >= SAME_SIDE * plane.max(axis=0)

@@ -29,10 +29,8 @@ from skadetect.train.fields import FieldGroup
 from skadetect.train.truth import primary_beam_at, read_truth
 from skadetect.train.validate import ValidationOptions, load_held_out, validate
 
-SCORED, OTHERS = (
-    "validation",
-    "telescope_validation",
-)  # folders GROUP_SEED; the first one gives the SDC1 score
+# Folders GROUP_SEED; the first one gives the SDC1 score
+SCORED, OTHERS = "validation", "telescope_validation"
 CALIBRATION = "telescope_calibration"  # more telescopes, for errors that hold for any of them
 # Groups that a model is validated and calibrated on
 GROUPS = {"continuum": (SCORED, OTHERS, CALIBRATION), "sdc1": (SCORED,)}

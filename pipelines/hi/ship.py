@@ -19,7 +19,7 @@ from card import LOUD, model_card
 import skadetect
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flux_scale import FluxScale, fit_flux_scale
-from skadetect.catalog.probability import Reliability, fit_reliability
+from skadetect.catalog.probability import EVIDENCE, Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
 from skadetect.evaluate.pull_figure import plot_pulls
@@ -154,7 +154,7 @@ def above(catalog: Catalog, threshold: float) -> Catalog:
 def columns(catalog: Catalog) -> dict[str, np.ndarray]:
     """What a probability is a function of."""
     table = catalog.to_pandas()
-    found = {name: table[name].to_numpy(np.float64) for name in ("score", "snr", "f_max", "rms", "w20")}
+    found = {name: table[name].to_numpy(np.float64) for name in EVIDENCE if name in table}
     factor = table["factor"].to_numpy(np.float64)
     level = np.round(np.log2(factor / catalog.meta["resampled"])).astype(int)
     side = np.maximum(table["y_max"] - table["y_min"], table["x_max"] - table["x_min"]).to_numpy() / factor
