@@ -116,7 +116,8 @@ def _tiles(pixels: int) -> int:
 
 def inside(g: Geometry) -> bool:
     """Whether no window reaches over an edge along y or x."""
-    return (g.oy - 1) * g.sy + g.ky - g.py <= g.ny and (g.ox - 1) * g.sx + g.kx - g.px <= g.nx
+    ends = (g.oy - 1) * g.sy + g.ky <= g.ny and (g.ox - 1) * g.sx + g.kx <= g.nx
+    return g.py == g.px == 0 and ends
 
 
 def _rather_copied(g: Geometry) -> bool:

@@ -58,7 +58,7 @@ def filter_gradient(
 
 def _band_shape(g: Geometry, room: int) -> tuple[int, int, bool]:
     """Lines and columns of a band's output pixels, and whether its input is copied."""
-    copied = g.py > 0 or g.px > 0 or not inside(g)
+    copied = not inside(g)
     per_pixel = 4 * (room + g.nf * g.sy * g.sx * g.kz)
     most = max(2 * ROWS, BAND_BYTES // per_pixel)
     across = g.ox if g.ox <= most else -(-g.ox // -(-g.ox // most))

@@ -1,0 +1,46 @@
+"""How direct convolutions are cut."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skadetect.nn.backends.cpu import bands
+
+
+@given(
+    extent=st.integers(1, 7),
+    step=st.integers(1, 3),
+    before=st.integers(0, 4),
+    size=st.integers(1, 30),
+    outputs=st.integers(1, 20),
+)
+def test_neighbours_that_see_the_same_taps_are_one_group(extent, step, before, size, outputs):
+    places = np.arange(outputs)[:, None] * step - before + np.arange(extent)
+    seen = (places >= 0) & (places < size)
+    first = 0
+    while first < outputs:
+        stop, low, high = bands.alike.py_func(0, first, outputs, step, before, extent, size, False)
+        assert first < stop <= outputs
+        taps = (np.arange(extent) >= low) & (np.arange(extent) < high)
+        assert (seen[first:stop] == taps).all()
+        first = stop
+    assert bands.alike.py_func(0, 0, outputs, step, before, extent, size, True) == (outputs, 0, extent)
+
+
+@given(
+    y=st.integers(1, 70),
+    x=st.integers(1, 900),
+    features=st.integers(1, 80),
+    outputs=st.integers(1, 200),
+    threads=st.integers(1, 9),
+)
+def test_bands_hold_all_lines_and_panels_all_outputs(y, x, features, outputs, threads):
+    sizes = (1, y, x, features, 1, y, x, outputs, 1, 3, 3, 1, 1, 1, 0, 1, 1)
+    g = bands.Geometry(*sizes, y * x * outputs, y * x * outputs, x * outputs, outputs)
+    layout, room = bands.cut(2, g, threads)
+    assert 1 <= layout.bands <= y
+    assert 1 <= layout.segments <= -(-x // bands.ROWS)
+    assert 1 <= layout.panels <= -(-outputs // bands.WIDTH)
+    assert (room > 0) == layout.copied
