@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect import arena
 from skadetect._numba import JIT, PARALLEL
 
 
@@ -115,8 +116,8 @@ class Background:
         self, lo: tuple[int, int, int], hi: tuple[int, int, int]
     ) -> tuple[_Where, NDArray[np.float32], NDArray[np.float32]]:
         """Where a window's pixels are in the mesh, and room for its level and rms."""
-        size = tuple(max(b - a, 0) for a, b in zip(lo, hi, strict=True))
-        return self._where(lo, size), np.empty(size, np.float32), np.empty(size, np.float32)
+        size = max(hi[0] - lo[0], 0), max(hi[1] - lo[1], 0), max(hi[2] - lo[2], 0)
+        return self._where(lo, size), arena.empty(size), arena.empty(size)
 
     def _where(self, lo: tuple[int, int, int], size: tuple[int, ...]) -> _Where:
         """Where the pixels of a window are in the mesh."""

@@ -27,8 +27,8 @@ from skadetect.distribute import Pool
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import merge
-from skadetect.job import Job, detect_tiles, ledger_of, plan, workers
-from skadetect.memory import return_freed_memory, worker_bytes
+from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan, workers
+from skadetect.memory import Crew, return_freed_memory
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, merge_levels
@@ -213,9 +213,8 @@ class Detector:
         cube = image if isinstance(image, Image) else open_image(image, beam=options.beam)
         if cube.ndim == 2:
             raise InputError(f"{_described(cube)}; products are made of the galaxies of a cube")
-        how = ProductOptions.for_memory(
-            options.max_memory, workers=options.workers, scheduler=options.scheduler, overwrite=overwrite
-        )
+        workers = max(options.workers, 1)
+        how = ProductOptions.for_memory(options.max_memory, workers=workers, overwrite=overwrite)
         with _bar(options.progress, "products") as show:
             write_products(catalog, cube, folder, options=how, progress=show)
 
@@ -242,12 +241,13 @@ class Detector:
             options.orientations,
         )
         # Each view that is held is a quarter of the one before.
-        grid, ledger = plan(job, options, held=4 / 3 * held_room(options) if level else 0.0), None
+        room = held_room(self._device, options)
+        (grid, crew), ledger = plan(job, options, held=4 / 3 * room if level else 0.0), None
         key = view_key(run.source, view) if resume_folder is not None else None
         if resume_folder is not None and key is not None:
             ledger = ledger_of(Path(resume_folder) / f"level-{level}", key | {"model": run.digest}, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
-            rows, seconds = detect_tiles(job, grid, pool, ledger=ledger, show=show)
+            rows, seconds = detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
         return self._reliable(merge(rows, run.model), view, run.model, level), seconds
 
     def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:
@@ -255,7 +255,7 @@ class Detector:
         key, folder = view_key(run.source, view), None
         if key is not None and resume_folder is not None:
             folder = Path(resume_folder)
-        return ViewStore(held_room(self.options), folder, key or {})
+        return ViewStore(held_room(self._device, self.options), folder, key or {})
 
     def _least_score(self, model: Model) -> float:
         """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
@@ -309,9 +309,9 @@ def background_options(view: Image) -> BackgroundOptions | None:
     return BackgroundOptions(samples=CUBE_SAMPLES) if view.ndim == 3 else None
 
 
-def held_room(options: DetectOptions) -> float:
+def held_room(device: str, options: DetectOptions) -> float:
     """Bytes for a view that is held in memory; none where each worker would have a copy."""
-    return HELD_SHARE * worker_bytes(options.max_memory, 1) if options.workers == 1 else 0.0
+    return 0.0 if given_crew(device, options).apart else HELD_SHARE * Crew().share(options.max_memory)
 
 
 def _described(image: Image) -> str:

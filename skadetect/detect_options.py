@@ -9,6 +9,8 @@ from skadetect.errors import ConfigError
 
 #: The model that a model name of "auto" stands for, by the number of axes of an image.
 MODELS = {2: "continuum", 3: "hi"}
+#: What workers are; "auto" decides by the machine.
+SCHEDULERS = ("auto", "threads", "processes")
 #: In how many ways an image may be looked at.
 ORIENTATIONS = (1, 2, 4, 8)
 
@@ -25,7 +27,7 @@ class DetectOptions:
         Side of the tiles in pixels; 0 takes the best shape that the memory allows. Results do not depend on
         it.
     workers : int
-        Worker processes that share the tiles; 1 runs all cores in this process.
+        Tiles worked on at a time, each on its share of the cores; 0 takes as many as are fastest.
     max_memory : str
         Upper limit on memory, all workers together, such as "2GB".
     threshold : float or None
@@ -52,7 +54,8 @@ class DetectOptions:
     products : str or None
         Folder for a cubelet, moment maps, a spectrum and a picture of each galaxy in a cube.
     scheduler : str
-        What a worker is: "processes" or "threads".
+        What a worker is: one of the "threads" of this process, or one of "processes", started by Dask; "auto"
+        takes threads, unless there are GPUs to share or Numba's threads cannot be shared.
     orientations : int
         In how many ways an image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean measures better
         and takes as many times as long. Not for models that know probabilities, such as `hi`.
@@ -62,7 +65,7 @@ class DetectOptions:
 
     model: str = "auto"
     tile: int = 0
-    workers: int = 1
+    workers: int = 0
     max_memory: str = "2GB"
     threshold: float | None = None
     device: str = "auto"
@@ -74,16 +77,18 @@ class DetectOptions:
     flag_channels: str | None = None
     levels: int | None = None
     products: str | None = None
-    scheduler: str = "processes"
+    scheduler: str = "auto"
     orientations: int = 1
     progress: bool = False
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 < self.threshold < 1.0:
             raise ConfigError(f"threshold is {self.threshold}, expected a number between 0 and 1")
-        if self.tile < 0 or self.workers < 1:
+        if self.tile < 0 or self.workers < 0:
+            raise ConfigError(f"tile is {self.tile} and workers {self.workers}, expected 0 or more")
+        if self.scheduler not in SCHEDULERS:
             raise ConfigError(
-                f"tile is {self.tile} and workers {self.workers}, expected tile >= 0 and workers >= 1"
+                f"unknown scheduler {self.scheduler!r}, expected one of {', '.join(SCHEDULERS)}"
             )
         if self.levels is not None and self.levels < 0:
             raise ConfigError(f"levels is {self.levels}, expected 0 or more")

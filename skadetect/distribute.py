@@ -5,12 +5,12 @@ Tasks carry what opens the data, never the data; results name the work they belo
 
 from __future__ import annotations
 
+import itertools
 import logging
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -24,7 +24,7 @@ from skadetect.errors import ConfigError, SkadetectError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SCHEDULERS = ("processes", "threads")
+SCHEDULERS = ("threads", "processes")
 #: Tasks a worker has at hand: one running, the others ready, so that none waits and few results pile up.
 WINDOW = 3
 #: A task whose worker died is tried again this often before the run is given up.
@@ -41,9 +41,9 @@ class Pool:
     Parameters
     ----------
     workers : int
-        1 runs in this process, with all cores in Numba's threads; more divide the cores among them.
-    scheduler : {"processes", "threads"}
-        What a worker is.
+        They divide the cores among them; 1 has all of them for one task after the other.
+    scheduler : {"threads", "processes"}
+        What a worker is: a thread of this process, or a process, started by Dask.
     overlap : int
         Tasks that a worker has under way at a time: where most of a task waits for a GPU, others read or
         finish.
@@ -51,14 +51,18 @@ class Pool:
     Raises
     ------
     ConfigError
-        If the number of workers or the scheduler makes no sense.
+        If the number of workers or the scheduler makes no sense, or threads cannot share kernels here.
     """
 
-    def __init__(self, workers: int = 1, *, scheduler: str = "processes", overlap: int = 1) -> None:
+    def __init__(self, workers: int = 1, *, scheduler: str = "threads", overlap: int = 1) -> None:
         if workers < 1:
             raise ConfigError(f"workers is {workers}, expected 1 or more")
         if scheduler not in SCHEDULERS:
             raise ConfigError(f"unknown scheduler {scheduler!r}, expected one of {', '.join(SCHEDULERS)}")
+        if workers > 1 and scheduler == "threads" and not can_share_kernels():
+            raise ConfigError(
+                "workers cannot be threads: Numba has neither OpenMP nor TBB here; use processes"
+            )
         self.workers, self.scheduler, self.overlap = workers, scheduler, overlap
         self._thread = ThreadPoolExecutor(1)
         self._cluster: Future[Any] | None = None
@@ -75,16 +79,25 @@ class Pool:
         self._thread.shutdown()
 
     def start(self) -> None:
-        """Begin to start the workers, without waiting for them; nothing if this process is the only one."""
-        if self.workers > 1 and self._cluster is None:
-            self._cluster = self._thread.submit(_start_cluster, self.workers, self.scheduler, self.overlap)
+        """Begin to start worker processes, without waiting for them; nothing where there are none."""
+        if self.scheduler == "processes" and self.workers > 1 and self._cluster is None:
+            self._cluster = self._thread.submit(_start_cluster, self.workers, self.overlap)
 
     def map(
-        self, function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any
+        self,
+        function: Callable[[Item, Any], Result],
+        items: Sequence[Item],
+        shared: Any,
+        *,
+        workers: int | None = None,
     ) -> Iterator[tuple[int, Result]]:
-        """Apply a function to every item, yielding (index, result) as they end; see `map_tasks`."""
-        if self.workers == 1 or len(items) < 2:
-            yield from _run_here(function, items, shared, min(self.overlap, len(items)))
+        """Apply a function to every item, yielding (index, result) as they end; see `map_tasks`.
+
+        Threads are as many as `workers`, if that is given, instead of the pool's.
+        """
+        if self.scheduler == "threads" or self.workers == 1 or len(items) < 2:
+            count = max(1, min(workers or self.workers, len(items)))
+            yield from _run_here(function, items, shared, count, self.overlap)
             return
         self.start()
         if self._client is None and self._cluster is not None:
@@ -101,7 +114,7 @@ def map_tasks(
     shared: Any,
     *,
     workers: int = 1,
-    scheduler: str = "processes",
+    scheduler: str = "threads",
     overlap: int = 1,
 ) -> Iterator[tuple[int, Result]]:
     """Apply a function to every item by workers of their own, yielding (index, result) as they end.
@@ -113,7 +126,7 @@ def map_tasks(
     items : sequence
         One task each; small.
     shared : object
-        Sent to every worker once: a model, options, what opens an image.
+        What all tasks need, sent to every process once: a model, options, what opens an image.
     workers, scheduler, overlap
         See `Pool`.
 
@@ -133,6 +146,12 @@ def threads_per_worker(workers: int) -> int:
     return max(1, numba.config.NUMBA_NUM_THREADS // workers)
 
 
+def can_share_kernels() -> bool:
+    """Whether several threads may run parallel kernels; Numba's last resort, its own pool, cannot."""
+    numba.get_num_threads()  # decides what Numba's threads are
+    return numba.threading_layer() != "workqueue"
+
+
 def worker_number() -> int:
     """Number of the worker process that this is, from 0; 0 too where there are no workers."""
     if "distributed.worker" not in sys.modules:
@@ -146,21 +165,39 @@ def worker_number() -> int:
 
 
 def _run_here(
-    function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any, overlap: int
+    function: Callable[[Item, Any], Result], items: Sequence[Item], shared: Any, workers: int, overlap: int
 ) -> Iterator[tuple[int, Result]]:
-    """All tasks in this process, some at a time; results come in the order of the items."""
-    if overlap < 2:
+    """All tasks in this process, some at a time."""
+    count = min(workers * overlap, len(items))
+    if count < 2:
         yield from ((index, function(item, shared)) for index, item in enumerate(items))
         return
-    with ThreadPoolExecutor(overlap) as pool:
-        waiting = iter(items)
-        running = deque(pool.submit(function, item, shared) for item in islice(waiting, 2 * overlap))
+    with ThreadPoolExecutor(count, initializer=_divider(workers)) as pool:
+        waiting = iter(enumerate(items))
+        running: dict[Future[Result], int] = {}
         try:
-            for index in range(len(items)):
-                yield index, running.popleft().result()
-                running.extend(pool.submit(function, item, shared) for item in islice(waiting, 1))
+            while True:
+                for index, item in islice(waiting, 2 * count - len(running)):
+                    running[pool.submit(function, item, shared)] = index
+                if not running:
+                    break
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                # What was finished is handed on before the error of another task.
+                for future in sorted(ended, key=lambda each: (each.exception() is not None, running[each])):
+                    yield running.pop(future), future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _divider(workers: int) -> Callable[[], None]:
+    """What each thread does first: take its share of the cores, as even as they can be."""
+    cores, number = numba.config.NUMBA_NUM_THREADS, itertools.count()
+
+    def divide() -> None:
+        worker = next(number) % workers
+        numba.set_num_threads(max(1, (worker + 1) * cores // workers - worker * cores // workers))
+
+    return divide
 
 
 def _run(
@@ -193,7 +230,7 @@ def _run(
         ) from error
 
 
-def _start_cluster(workers: int, scheduler: str, overlap: int) -> Any:
+def _start_cluster(workers: int, overlap: int) -> Any:
     import dask
     from distributed import LocalCluster
 
@@ -207,12 +244,11 @@ def _start_cluster(workers: int, scheduler: str, overlap: int) -> Any:
         # Set in the worker, not in this process, whose own Numba has its threads already.
         "distributed.nanny.environ": {"NUMBA_NUM_THREADS": str(threads)},
     }
-    logger.info("starting %d workers (%s) of %d threads", workers, scheduler, threads)
+    logger.info("starting %d worker processes of %d threads", workers, threads)
     with dask.config.set(settings), _interrupts_blocked():
         return LocalCluster(
-            n_workers=workers if scheduler == "processes" else 1,
-            threads_per_worker=overlap if scheduler == "processes" else workers * overlap,
-            processes=scheduler == "processes",
+            n_workers=workers,
+            threads_per_worker=overlap,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.ERROR,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +17,12 @@ from skadetect import arena, distribute
 from skadetect.background import Background
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
-from skadetect.errors import SkadetectError
+from skadetect.errors import ConfigError, SkadetectError
 from skadetect.filling import fill_blanks
 from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates, network_input
 from skadetect.ledger import Ledger
-from skadetect.memory import GpuRoom, choose_tile_shape, return_freed_memory
+from skadetect.memory import Crew, GpuRoom, choose_tile_shape, return_freed_memory
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
 from skadetect.orientation import bytes_a_pixel
@@ -31,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 #: Tiles that a process has under way on a GPU: one computes while the next is read and the last measured.
 OVERLAP = 3
+#: Tiles that are worked on at a time by themselves; with more of them, Python's part of each is in the way.
+MOST_WORKERS = 4
+#: Tiles a worker from which on it is worth having: at the end some have nothing to do.
+ROUNDS = 6
 #: Cells along each axis of the noise that a GPU is tried on before a run, and the most that it may be off.
 TRIAL_CELLS, TRIAL_ERROR = 24, 0.05
 #: Flag bit of a blank pixel or border close by, in an image; the catalogue sets the other bits.
@@ -54,17 +60,51 @@ class Job:
     orientations: int = 1
 
 
-def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> TileGrid:
-    """The tiles of a job: those asked for, or the best that the memory allows beside the bytes held."""
+def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> tuple[TileGrid, Crew]:
+    """The tiles of a job and who works on them at a time, the best that the memory allows.
+
+    Parameters
+    ----------
+    job : Job
+    options : DetectOptions
+        Its side of tiles and number of workers hold, if they are given.
+    held : float
+        Bytes that each process of workers holds beside the background.
+    """
+    held += job.background.level.nbytes + job.background.rms.nbytes
+    crew = given_crew(job.device, options)
+    alone = _grid(job, options, crew, held)
+    if options.workers or uses_gpu(job.device) or not distribute.can_share_kernels():
+        return alone, crew
+    for workers in range(min(MOST_WORKERS, numba.config.NUMBA_NUM_THREADS, len(alone) // ROUNDS), 1, -1):
+        crew = Crew(workers)
+        with contextlib.suppress(ConfigError):  # too little memory for so many
+            if _grid(job, options, crew, held).tile_shape == alone.tile_shape:
+                return alone, crew
+    return alone, Crew()
+
+
+def given_crew(device: str, options: DetectOptions) -> Crew:
+    """The workers that the options ask for; one if they leave the number open.
+
+    Workers are threads, unless Numba's threads cannot share its kernels, or there are GPUs to share.
+    """
+    several = options.workers > 1
+    processes = options.scheduler == "processes" or (
+        options.scheduler == "auto" and several and (uses_gpu(device) or not distribute.can_share_kernels())
+    )
+    return Crew(max(options.workers, 1), processes)
+
+
+def _grid(job: Job, options: DetectOptions, crew: Crew, held: float) -> TileGrid:
     model, side = job.model, options.tile
     if side:
         shape: Corner = (1 if model.head.ndim == 2 else side, side, side)
     else:
-        memory, workers = options.max_memory, options.workers
-        held += job.background.level.nbytes + job.background.rms.nbytes
-        gpu = _gpu_room(job, workers)
-        beside = bytes_a_pixel(model, job.orientations)
-        shape = choose_tile_shape(memory, workers, model, job.image.shape, held=held, beside=beside, gpu=gpu)
+        gpu, beside = _gpu_room(job, crew.workers), bytes_a_pixel(model, job.orientations)
+        shape = choose_tile_shape(
+            options.max_memory, crew, model, job.image.shape, held=held, beside=beside, gpu=gpu
+        )
     return TileGrid.cover(job.image.shape, shape, halo=model.halo, step=model.stride)
 
 
@@ -79,8 +119,8 @@ def _gpu_room(job: Job, workers: int) -> GpuRoom | None:
 
 def workers(device: str, options: DetectOptions) -> distribute.Pool:
     """Workers for the tiles of all jobs of an image, on a device."""
-    overlap = OVERLAP if uses_gpu(device) else 1
-    return distribute.Pool(options.workers, scheduler=options.scheduler, overlap=overlap)
+    crew, overlap = given_crew(device, options), OVERLAP if uses_gpu(device) else 1
+    return distribute.Pool(crew.workers, scheduler="processes" if crew.apart else "threads", overlap=overlap)
 
 
 def ledger_of(folder: Path, key: Mapping[str, Any], job: Job, grid: TileGrid) -> Ledger:
@@ -108,10 +148,11 @@ def detect_tiles(
     grid: TileGrid,
     pool: distribute.Pool,
     *,
+    crew: Crew | None = None,
     ledger: Ledger | None = None,
     show: Callable[[int, int], None] | None = None,
 ) -> tuple[Detections, float]:
-    """Candidates of all tiles, in the order of the tiles, and the network's own seconds summed over workers.
+    """Candidates of all tiles, in the order of the tiles, and the wall seconds of the network alone.
 
     Parameters
     ----------
@@ -121,6 +162,8 @@ def detect_tiles(
         From `plan`.
     pool : Pool
         From `workers`.
+    crew : Crew, optional
+        From `plan`; by default the pool's workers.
     ledger : Ledger, optional
         Holds tiles that an earlier run finished, and takes the new ones.
     show : callable, optional
@@ -130,16 +173,18 @@ def detect_tiles(
     todo = [tile for tile in grid if tile.index not in finished]
     if finished:
         logger.info("%d of %d tiles were finished before", len(finished), len(grid))
-    if pool.overlap > 1 and todo and pool.workers == 1:
+    if pool.overlap > 1 and todo and pool.scheduler == "threads":
         _prepare(job, todo[0])
-    for index, (found, seconds) in pool.map(detect_tile, todo, job):
+    workers = crew.workers if crew is not None else pool.workers
+    for index, (found, seconds) in pool.map(detect_tile, todo, job, workers=workers):
         finished[todo[index].index] = (found, seconds)
         if ledger is not None:
             ledger.add(todo[index].index, found, seconds)
         if show is not None:
             show(len(finished), len(grid))
     parts = [finished[index] for index in range(len(grid))]
-    return Detections.concatenate([found for found, _ in parts]), sum(seconds for _, seconds in parts)
+    network = sum(seconds for _, seconds in parts) / min(workers, len(grid))
+    return Detections.concatenate([found for found, _ in parts]), network
 
 
 def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:

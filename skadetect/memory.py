@@ -100,23 +100,48 @@ def parse_memory(text: str) -> int:
         ) from error
 
 
-def worker_bytes(max_memory: str, workers: int) -> float:
-    """Bytes that a worker has beside the libraries; negative if the limit is too small for those.
+@dataclass(frozen=True)
+class Crew:
+    """Who works on tiles: threads of this process, or processes beside it.
 
-    Parameters
+    Attributes
     ----------
-    max_memory : str
-        Limit for all processes together.
     workers : int
-        Worker processes; above 1 the main process comes on top.
+        Tiles worked on at a time.
+    processes : bool
+        Each in a process of its own, if there are several.
     """
-    processes = workers + 1 if workers > 1 else 1
-    return (parse_memory(max_memory) - processes * PROCESS_BYTES) / workers
+
+    workers: int = 1
+    processes: bool = False
+
+    @property
+    def apart(self) -> bool:
+        """Whether workers are processes, each with its own copy of what they need."""
+        return self.processes and self.workers > 1
+
+    @property
+    def n_processes(self) -> int:
+        """All of them, this one included."""
+        return self.workers + 1 if self.apart else 1
+
+    def share(self, max_memory: str, *, held: float = 0.0) -> float:
+        """Bytes that each worker has for its tile; negative if the limit is too small for the libraries.
+
+        Parameters
+        ----------
+        max_memory : str
+            Limit for all processes together.
+        held : float
+            Bytes that each process of workers holds besides.
+        """
+        free = parse_memory(max_memory) - self.n_processes * PROCESS_BYTES
+        return (free - (self.workers if self.apart else 1) * held) / self.workers
 
 
 def choose_tile_shape(
     max_memory: str,
-    workers: int,
+    crew: Crew,
     model: Model,
     image_shape: Corner,
     *,
@@ -130,14 +155,14 @@ def choose_tile_shape(
     ----------
     max_memory : str
         Limit for all processes together.
-    workers : int
-        Worker processes.
+    crew : Crew
+        Who works on tiles at the same time.
     model : Model
         Its halo and layers set what a tile takes.
     image_shape : (z, y, x)
         Of the image; nothing is read beyond it.
     held : float
-        Bytes that each worker holds besides.
+        Bytes that each process of workers holds besides.
     beside : float
         Bytes a pixel that a tile takes beside one pass of the network.
     gpu : GpuRoom, optional
@@ -153,7 +178,7 @@ def choose_tile_shape(
     ConfigError
         If the limit is too small for any tile.
     """
-    share = worker_bytes(max_memory, workers) - held
+    share = crew.share(max_memory, held=held)
     axes = [_splits(*axis) for axis in zip(image_shape, model.halo, model.stride, strict=True)]
     sides, reads, totals = (np.meshgrid(*parts, indexing="ij") for parts in zip(*axes, strict=True))
     pixels = np.prod(reads, axis=0)
@@ -168,9 +193,9 @@ def choose_tile_shape(
             "lower --workers, or use --device cpu"
         )
     if not fits.any():
-        least = parse_memory(max_memory) + workers * (float(needed.min()) - share)
+        least = parse_memory(max_memory) + crew.workers * (float(needed.min()) - share)
         raise ConfigError(
-            f"max_memory {max_memory} is too little for {workers} workers, "
+            f"max_memory {max_memory} is too little for {crew.workers} workers, "
             f"expected at least {math.ceil(least / 1e8) / 10:.1f}GB"
         )
     # Of the good ones the smallest, else the best; in doubt the smaller.

@@ -28,7 +28,7 @@ from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.image import Image, Source, open_image
 from skadetect.infer import merge
-from skadetect.job import Job, detect_tile
+from skadetect.job import Job, detect_tile, given_crew
 from skadetect.job import plan as tile_grid
 from skadetect.memory import PROCESS_BYTES, parse_memory, tile_bytes
 from skadetect.nn.model import Model
@@ -56,6 +56,8 @@ class LevelPlan:
     shape, tile_shape : (z, y, x)
         Of the view, and of what a tile owns.
     n_tiles : int
+    workers : int
+        Tiles worked on at a time.
     read_voxels : int
         What all tiles read together, halos included.
     background_seconds, tile_seconds, reading_seconds : float
@@ -65,6 +67,7 @@ class LevelPlan:
     shape: Corner
     tile_shape: Corner
     n_tiles: int
+    workers: int
     read_voxels: int
     background_seconds: float
     tile_seconds: float
@@ -169,7 +172,7 @@ def plan(
     rates = rates or measure_rates(view, model, given)
     views = [view, *(block_mean(view, 2**n) for n in range(1, 1 + count_levels(view, model, given.levels)))]
     file_seconds = 4.0 / parse_memory(disk)
-    store = ViewStore(held_room(given), Path(folder))
+    store = ViewStore(held_room(given.device, given), Path(folder))
     levels = _levels(views, model, given, rates, (store, file_seconds))
     sources = DENSITY[view.ndim] * math.prod(view.shape)
     return Plan(
@@ -198,7 +201,7 @@ def measure_rates(view: Image, model: Model, options: DetectOptions) -> Rates:
     """
     threshold = options.threshold or model.threshold
     job = Job(view, _flat(view), model, threshold, options.device, options.precision, options.orientations)
-    read_shape = tile_grid(job, options)[0].read_shape
+    read_shape = tile_grid(job, options)[0][0].read_shape
     z, y, x = (min(n, 64) for n in read_shape)
     _trial(view, model, options, _cut((z, y, x), model))  # compiles
     shape = _cut(read_shape, model)
@@ -252,7 +255,7 @@ def _levels(
     reading = file_seconds * views[0].factor ** 2 * views[0].factor_z  # seconds a voxel of the view
     for level, view in enumerate(views):
         job = Job(view, _flat(view), model, 0.5, options.device, options.precision, options.orientations)
-        grid = tile_grid(job, options, held=4 / 3 * store.memory if level else 0.0)
+        grid, crew = tile_grid(job, options, held=4 / 3 * store.memory if level else 0.0)
         voxels, some = math.prod(view.shape), _sampled(grid)
         read = round(sum(math.prod(tile.read_shape) for tile in some) * len(grid) / len(some))
         making = 0.0
@@ -265,6 +268,7 @@ def _levels(
                 shape=view.shape,
                 tile_shape=grid.tile_shape,
                 n_tiles=len(grid),
+                workers=crew.workers,
                 read_voxels=read,
                 background_seconds=rates.background * voxels,
                 tile_seconds=rates.tile * read,
@@ -285,15 +289,15 @@ def _peak(
     views: list[Image], levels: tuple[LevelPlan, ...], model: Model, options: DetectOptions, sources: float
 ) -> int:
     """Peak memory of all processes."""
-    processes = options.workers + 1 if options.workers > 1 else 1
-    tiles = []
+    processes, tiles = given_crew(options.device, options).n_processes, []
     for level in levels:
         grid = TileGrid.cover(level.shape, level.tile_shape, halo=model.halo, step=model.stride)
         largest = max((t.read_shape for t in _sampled(grid)), key=math.prod)
-        tiles.append(tile_bytes(largest, model, beside=bytes_a_pixel(model, options.orientations)))
+        beside = bytes_a_pixel(model, options.orientations)
+        tiles.append(level.workers * tile_bytes(largest, model, beside=beside))
     mesh = max(2 * _flat(view).level.nbytes for view in views)
     rows = round(ROW_BYTES * sources)
-    return processes * (PROCESS_BYTES + mesh) + options.workers * max(tiles) + rows
+    return processes * (PROCESS_BYTES + mesh) + max(tiles) + rows
 
 
 def _flat(view: Image) -> Background:

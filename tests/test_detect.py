@@ -57,7 +57,7 @@ def whole(model_file: Path, image_file: Path) -> Catalog:
         {"tile": 50},
         {"tile": 100},
         {"tile": 64, "workers": 2},
-        {"tile": 64, "workers": 2, "scheduler": "threads"},
+        {"tile": 64, "workers": 2, "scheduler": "processes"},
         {"tile": 48, "device": "reference"},
     ],
     ids=str,
@@ -151,10 +151,16 @@ def test_bad_options_and_files_are_named(tmp_path: Path, model_file: Path, image
         skadetect.detect(broken, model=str(model_file))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_goes_on_from_its_finished_tiles(
-    tmp_path: Path, model_file: Path, image_file: Path, whole: Catalog, monkeypatch: pytest.MonkeyPatch
+    workers: int,
+    tmp_path: Path,
+    model_file: Path,
+    image_file: Path,
+    whole: Catalog,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    detector = Detector(model_file, tile=64)
+    detector = Detector(model_file, tile=64, workers=workers)
     calls: list[int] = []
 
     def counted(tile: Tile, job: Job) -> tuple[Detections, float]:
@@ -166,8 +172,9 @@ def test_a_killed_run_goes_on_from_its_finished_tiles(
     monkeypatch.setattr("skadetect.job.detect_tile", counted)
     with pytest.raises(KeyboardInterrupt):
         detector.detect(image_file, resume_folder=tmp_path / "parts")
+    before = len(calls)
     found = detector.detect(image_file, resume_folder=tmp_path / "parts")
-    assert len(calls) == 5 + 9 - 4
+    assert 5 - workers <= 9 - (len(calls) - before) <= before - 1
     assert sorted(set(calls)) == list(range(9))
     np.testing.assert_allclose(found.table["x"].value, whole.table["x"].value, atol=1e-3)
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import numba
 import pytest
 
-from skadetect.distribute import Pool, map_tasks, threads_per_worker, worker_number
+from skadetect.distribute import Pool, can_share_kernels, map_tasks, threads_per_worker, worker_number
 from skadetect.errors import ConfigError, InputError, SkadetectError
+
+KINDS = [(1, "threads"), (2, "processes"), (2, "threads")]
 
 
 def square(item: int, shared: dict[str, int]) -> int:
@@ -36,7 +38,7 @@ def die_once(item: int, folder: str) -> int:
     return item
 
 
-@pytest.mark.parametrize(("workers", "scheduler"), [(1, "processes"), (2, "processes"), (2, "threads")])
+@pytest.mark.parametrize(("workers", "scheduler"), KINDS)
 def test_every_item_once_with_its_own_result(workers: int, scheduler: str) -> None:
     found = dict(map_tasks(square, range(20), {"offset": 7}, workers=workers, scheduler=scheduler))
     assert found == {index: 7 + index * index for index in range(20)}
@@ -48,9 +50,27 @@ def meet(item: int, barrier: threading.Barrier) -> int:
     return item
 
 
-def test_tasks_overlap_in_one_process_and_keep_their_order() -> None:
+def fail_at_once(item: int, mark: Path) -> int:
+    """A task that fails as soon as another has ended."""
+    while item == 0 and not mark.exists():
+        time.sleep(0.01)
+    if item == 0:
+        raise InputError("item 0 is bad")
+    if item == 1:
+        mark.touch()
+    return item
+
+
+def test_what_ended_before_an_error_is_handed_on(tmp_path: Path) -> None:
+    found = map_tasks(fail_at_once, range(8), tmp_path / "mark", workers=2)
+    assert next(found) == (1, 1)
+    with pytest.raises(InputError, match="item 0 is bad"):
+        list(found)
+
+
+def test_tasks_overlap_in_one_process() -> None:
     found = list(map_tasks(meet, range(6), threading.Barrier(2), overlap=2))
-    assert found == [(index, index) for index in range(6)]
+    assert sorted(found) == [(index, index) for index in range(6)]
     with pytest.raises(InputError, match="item 3 is bad"):
         list(map_tasks(fail_on_three, range(50), None, overlap=3))
 
@@ -63,17 +83,21 @@ def number(item: int, _: None) -> int:
 
 def test_workers_have_numbers() -> None:
     assert worker_number() == 0
-    assert {result for _, result in map_tasks(number, range(12), None, workers=2)} <= {0, 1}
+    assert {result for _, result in map_tasks(number, range(12), None, workers=2, scheduler="processes")} <= {
+        0,
+        1,
+    }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_of_a_task_comes_through(workers: int) -> None:
+@pytest.mark.parametrize(("workers", "scheduler"), KINDS)
+def test_an_error_of_a_task_comes_through(workers: int, scheduler: str) -> None:
     with pytest.raises(InputError, match="item 3 is bad"):
-        list(map_tasks(fail_on_three, range(6), None, workers=workers))
+        list(map_tasks(fail_on_three, range(6), None, workers=workers, scheduler=scheduler))
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
-    assert sorted(map_tasks(die_once, range(4), str(tmp_path), workers=2)) == [(i, i) for i in range(4)]
+    found = map_tasks(die_once, range(4), str(tmp_path), workers=2, scheduler="processes")
+    assert sorted(found) == [(i, i) for i in range(4)]
 
 
 def always_die(item: int, _: None) -> int:
@@ -84,7 +108,7 @@ def always_die(item: int, _: None) -> int:
 
 def test_workers_that_keep_dying_end_the_run() -> None:
     with pytest.raises(SkadetectError, match="a worker died"):
-        list(map_tasks(always_die, range(2), None, workers=2))
+        list(map_tasks(always_die, range(2), None, workers=2, scheduler="processes"))
 
 
 def process_of(item: int, _: None) -> int:
@@ -94,7 +118,7 @@ def process_of(item: int, _: None) -> int:
 
 
 def test_rounds_of_tasks_share_workers_that_end_with_the_pool() -> None:
-    with Pool(2) as pool:
+    with Pool(2, scheduler="processes") as pool:
         pool.start()
         found = {pid for _ in range(2) for _, pid in pool.map(process_of, range(10), None)}
         alone = [pid for _, pid in pool.map(process_of, [1], None)]
@@ -105,8 +129,9 @@ def test_rounds_of_tasks_share_workers_that_end_with_the_pool() -> None:
             os.kill(pid, 0)
 
 
-def test_a_pool_that_was_started_for_nothing_ends() -> None:
-    with Pool(2) as pool:
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_a_pool_that_was_started_for_nothing_ends(scheduler: str) -> None:
+    with Pool(2, scheduler=scheduler) as pool:
         pool.start()
 
 
@@ -125,6 +150,36 @@ def threads_here(_: int, __: None) -> int:
 
 def test_workers_share_the_cores_and_this_process_keeps_its_own() -> None:
     before = dict(os.environ)
-    found = [result for _, result in map_tasks(threads_here, range(2), None, workers=2)]
+    tasks = map_tasks(threads_here, range(2), None, workers=2, scheduler="processes")
+    found = [result for _, result in tasks]
     assert found == [threads_per_worker(2)] * 2
     assert os.environ.get("NUMBA_NUM_THREADS") == before.get("NUMBA_NUM_THREADS")
+
+
+def share(_: int, barrier: threading.Barrier) -> int:
+    """How many threads the kernels of a task have."""
+    barrier.wait(timeout=30)
+    return int(numba.get_num_threads())
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_threads_share_the_cores_while_this_one_keeps_its_own(workers: int) -> None:
+    cores, here = numba.config.NUMBA_NUM_THREADS, numba.get_num_threads()
+    barrier = threading.Barrier(workers)
+    found = [result for _, result in map_tasks(share, range(workers), barrier, workers=workers)]
+    assert sum(found) == max(cores, workers)
+    assert max(found) - min(found) <= 1
+    assert numba.get_num_threads() == here
+
+
+def test_a_round_may_have_more_threads_than_its_pool() -> None:
+    with Pool() as pool:
+        assert len(list(pool.map(meet, range(4), threading.Barrier(2), workers=2))) == 4
+
+
+def test_threads_that_cannot_share_kernels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert can_share_kernels()
+    monkeypatch.setattr(numba, "threading_layer", lambda: "workqueue")
+    with pytest.raises(ConfigError, match="workers cannot be threads"):
+        Pool(2)
+    Pool(2, scheduler="processes")

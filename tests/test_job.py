@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from skadetect.detections import Detections
 from skadetect.distribute import Pool
 from skadetect.image import Image, open_image
 from skadetect.infer import merge
-from skadetect.job import MAPPED, SLAB, Job, detect_tile, detect_tiles, plan, slabs
+from skadetect.job import MAPPED, MOST_WORKERS, ROUNDS, SLAB, Job, detect_tile, detect_tiles, plan, slabs
 from skadetect.ledger import Ledger
+from skadetect.memory import Crew
 from skadetect.photometry import BLANK_VOXEL, SPATIAL_EDGE, SPECTRAL_EDGE
+from skadetect.pixels import ArrayPixels, AxisOrder
 from skadetect.resample import block_mean
 from skadetect.tiling import Tile
 from tests.fits_files import sky_header
@@ -50,7 +53,8 @@ def job(image: Image) -> Job:
 
 def _found(job: Job, **changes: object) -> Detections:
     options = DetectOptions(**changes)  # type: ignore[arg-type]
-    rows, seconds = detect_tiles(job, plan(job, options), Pool())
+    grid, crew = plan(job, options)
+    rows, seconds = detect_tiles(job, grid, Pool(), crew=crew)
     assert seconds > 0
     return _by_place(merge(rows, job.model))
 
@@ -62,7 +66,7 @@ def _by_place(rows: Detections) -> Detections:
 
 @pytest.fixture(scope="module")
 def whole(job: Job) -> Detections:
-    grid = plan(job, DetectOptions(tile=200))
+    grid, _ = plan(job, DetectOptions(tile=200))
     assert len(grid) == 1
     return _found(job, tile=200)
 
@@ -96,11 +100,28 @@ def test_rows_are_measured_on_their_voxels_and_marked_by_their_boxes(image: Imag
     assert blank.any() and sky_edge.any() and not (blank | sky_edge).all()
 
 
+def test_as_many_tiles_at_a_time_as_cores_and_memory_allow(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 16)
+    many = len(plan(job, DetectOptions(tile=16))[0])
+    assert many >= ROUNDS * MOST_WORKERS
+    assert plan(job, DetectOptions(tile=16))[1] == Crew(MOST_WORKERS)
+    assert plan(job, DetectOptions(tile=16, workers=1))[1] == Crew()
+    assert plan(job, DetectOptions(tile=16, workers=7))[1] == Crew(7)
+    assert plan(job, DetectOptions(tile=200))[1] == Crew()
+    voxels = ArrayPixels(np.broadcast_to(np.float32(0), (2000, 2000, 2000)), AxisOrder((0, 1, 2)))
+    large = replace(job, image=replace(job.image, pixels=voxels))
+    assert plan(large, DetectOptions(max_memory="520MB"))[1] == Crew()  # smaller tiles would read more
+    assert plan(large, DetectOptions(max_memory="64GB"))[1] == Crew(MOST_WORKERS)
+    monkeypatch.setattr("skadetect.distribute.can_share_kernels", lambda: False)
+    assert plan(job, DetectOptions(tile=16))[1] == Crew()
+    assert plan(job, DetectOptions(tile=16, workers=2))[1] == Crew(2, processes=True)
+
+
 def test_a_killed_run_goes_on_from_its_finished_tiles(
     tmp_path: Path, job: Job, whole: Detections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options, calls = DetectOptions(tile=40), []
-    grid = plan(job, options)
+    grid, _ = plan(job, options)
 
     def counted(tile: Tile, job: Job) -> tuple[Detections, float]:
         calls.append(tile.index)

@@ -18,7 +18,9 @@ from skadetect.memory import (
     FIXED_BYTES,
     GOOD_OVERHEAD,
     PIXEL_BYTES,
+    PROCESS_BYTES,
     STAGED_BYTES,
+    Crew,
     GpuRoom,
     choose_tile_shape,
     parse_memory,
@@ -58,7 +60,7 @@ def test_tiles_fit_in_the_memory_and_more_of_it_means_less_read_twice(shape: tup
     model = small_model() if shape[0] == 1 else cube_model()
     before = math.inf
     for size in (520, 600, 1000, 4000, 64000):
-        tile = choose_tile_shape(f"{size}MB", 1, model, shape)
+        tile = choose_tile_shape(f"{size}MB", Crew(), model, shape)
         grid = TileGrid.cover(shape, tile, halo=model.halo, step=model.stride)
         assert grid.tile_shape == tile
         if len(grid) < 2000:
@@ -71,14 +73,14 @@ def test_tiles_fit_in_the_memory_and_more_of_it_means_less_read_twice(shape: tup
 
 def test_a_process_whose_network_is_on_a_gpu_holds_a_few_planes_of_each_tile() -> None:
     model, gpu = small_model(), GpuRoom(free=1e13, number=2, tiles=3)
-    _, y, x = choose_tile_shape("600MB", 1, model, (1, 4000, 40000), gpu=gpu)
+    _, y, x = choose_tile_shape("600MB", Crew(), model, (1, 4000, 40000), gpu=gpu)
     planned = (600 - 420) * 10**6 - FIXED_BYTES
     assert 0.5 * planned < 3 * (PIXEL_BYTES + STAGED_BYTES) * y * x < planned
 
 
 def test_a_long_halo_along_the_spectrum_means_tiles_that_are_long_there() -> None:
     model = cube_model()
-    z, y, x = choose_tile_shape("700MB", 1, model, (4000, 4000, 4000))
+    z, y, x = choose_tile_shape("700MB", Crew(), model, (4000, 4000, 4000))
     assert model.halo[0] > model.halo[1] == model.halo[2]
     assert z > y and z > x
 
@@ -89,13 +91,20 @@ def test_slabs_that_wait_beside_a_tile_are_planned_for() -> None:
 
 def test_workers_share_the_memory() -> None:
     model, shape = small_model(), (1, 8000, 8000)
-    alone, shared = (choose_tile_shape("4GB", workers, model, shape) for workers in (1, 8))
+    alone, shared = (choose_tile_shape("4GB", Crew(workers), model, shape) for workers in (1, 8))
     assert math.prod(shared) <= math.prod(alone)
+
+
+def test_threads_hold_once_what_each_process_has_to_hold() -> None:
+    alone, threads, processes = (Crew(*each).share("4GB", held=1e9) for each in ((1,), (2,), (2, True)))
+    assert threads == alone / 2
+    assert processes == threads - PROCESS_BYTES - 0.5e9
+    assert Crew(1, processes=True).n_processes == Crew(8).n_processes == 1
 
 
 def test_too_little_is_said_with_what_is_needed() -> None:
     with pytest.raises(ConfigError, match=r"100MB is too little for 4 workers, expected at least 2\.2GB"):
-        choose_tile_shape("100MB", 4, small_model(), (1, 500, 500))
+        choose_tile_shape("100MB", Crew(4, processes=True), small_model(), (1, 500, 500))
 
 
 def test_memory_grows_with_the_tile_and_the_most_that_lives_together() -> None:

@@ -127,7 +127,7 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option(
     "--tile", type=int, help="Side of the tiles in pixels; changes speed, not results. [default: automatic]"
 )
-@click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
+@click.option("--workers", type=int, help="Tiles worked on at a time. [default: as many as are fastest]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within, such as 2GB. [default: 2GB]")
 @device_flags
 @click.option(

@@ -33,7 +33,7 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 @click.option("--levels", type=click.IntRange(min=0), help="Coarser searches of a cube, as for detect.")
 @click.option("--orientations", type=int, help="Ways to look at the image, as for detect. [default: 1]")
 @click.option("--tile", type=int, help="Side of the tiles in pixels. [default: automatic]")
-@click.option("--workers", type=int, help="Tiles worked on at a time. [default: 1]")
+@click.option("--workers", type=int, help="Tiles worked on at a time. [default: as many as are fastest]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within. [default: 2GB]")
 @device_flags
 @click.option(
@@ -61,7 +61,7 @@ def plan(image: Path, config: Path | None, disk: str, folder: Path, as_json: boo
 
 def _text(plan: Plan) -> str:
     """The plan for people."""
-    size = 4 * math.prod(plan.file_shape)
+    size, most = 4 * math.prod(plan.file_shape), max(level.workers for level in plan.levels)
     lines = [
         f"{plan.name}: {_shape(plan.file_shape)} pixels, {size / 1e9:.3g} GB as float32; model {plan.model}",
         f"{'search on':>22} {'tile':>18} {'tiles':>8} {'background':>12} {'network':>12} {'reading':>12}",
@@ -74,7 +74,7 @@ def _text(plan: Plan) -> str:
         f"time    {_duration(plan.seconds)}, of which {_duration(plan.catalog_seconds)} for the catalogue",
         f"memory  {plan.memory / 1e9:.2f} GB of {plan.max_memory / 1e9:.2f} GB",
         *([f"disk    {plan.disk / 1e9:.3g} GB beside the catalogue, while it runs"] if plan.disk else []),
-        f"tiles   {plan.n_tiles}; a run that is stopped goes on with those that are missing",
+        f"tiles   {plan.n_tiles}, {most} at a time; a stopped run goes on with those that are missing",
     ]
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skadetect.errors import ConfigError
-from skadetect.memory import PROCESS_BYTES, parse_memory
+from skadetect.memory import Crew
 
 FITS_KINDS = ("mask", "mom0", "mom1", "mom2", "spec", "cube")
 MOMENTS = ("mom0", "mom1", "mom2")
@@ -46,8 +46,6 @@ class ProductOptions:
         Replace files of other sources; those of the same source and options are kept in any case.
     workers : int
         Processes that share the galaxies.
-    scheduler : str
-        What a worker is: "processes" or "threads".
 
     Raises
     ------
@@ -65,7 +63,6 @@ class ProductOptions:
     max_voxels: int = 50_000_000
     overwrite: bool = False
     workers: int = 1
-    scheduler: str = "processes"
 
     def __post_init__(self) -> None:
         for name, least in (("margin", 0.0), ("margin_channels", 0), ("max_voxels", 1), ("workers", 1)):
@@ -89,9 +86,7 @@ class ProductOptions:
         **settings
             Any other options.
         """
-        workers = settings.get("workers", 1)
-        processes = workers + 1 if workers > 1 else 1
-        share = (parse_memory(max_memory) - processes * PROCESS_BYTES) / workers
+        share = Crew(settings.get("workers", 1), processes=True).share(max_memory)
         return cls(**settings, max_voxels=max(int(share / VOXEL_BYTES), LEAST_VOXELS))
 
     @property

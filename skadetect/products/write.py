@@ -94,9 +94,8 @@ def write_products(
     if progress is not None:
         progress(done, total)
     options = shared.options
-    for index, _ in map_tasks(
-        _write_group, groups, shared, workers=options.workers, scheduler=options.scheduler
-    ):
+    # Processes: drawing is Python's own work, of which threads do one piece at a time.
+    for index, _ in map_tasks(_write_group, groups, shared, workers=options.workers, scheduler="processes"):
         done += len(groups[index].sources)
         if progress is not None:
             progress(done, total)

@@ -3,8 +3,7 @@
 The image, 16384x16384 by default, is one simulated 2048x2048 field, mirrored and repeated, written a strip at
 a time; a cube (--cube Z Y X) is noise with lines in it, 32 channels and their negatives. The peak is
 the largest sum of resident memory over the command and all its workers, read from /proc while it runs,
-and the overhead is the end-to-end wall time over the network's own seconds, which the catalogue states
-(summed over workers, so divided by their number).
+and the overhead is the end-to-end wall time over the network's own seconds, which the catalogue states.
 
 Usage: peak_memory.py [--size 16384] [--max-memory 1GB] [--workers 1] [--model NAME|FILE] [--density D]
        peak_memory.py --cube 1024 1224 1224 --max-memory 600MB [--workers 1] [--model NAME|FILE]
@@ -127,7 +126,7 @@ def report(catalogue: Path, wall: float, peak: int, options: argparse.Namespace)
     print(f"{len(table)} sources; peak resident memory {peak / 1e9:.3f} GB of {limit / 1e9:.3f} GB allowed")
     verdict = "kept" if peak <= limit else "EXCEEDED"
     print(f"memory bar {verdict}; wall {wall:.1f} s, {wall / pixels * 1e6:.3f} s/Mpix")
-    network = float(meta["network_seconds"]) / options.workers
+    network = float(meta["network_seconds"])
     verdict = "kept" if wall / network <= OVERHEAD else "EXCEEDED"
     print(f"network {network:.1f} s; end to end over network {wall / network:.3f}, bar {OVERHEAD}: {verdict}")
 
@@ -140,7 +139,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=16384)
     parser.add_argument("--cube", type=int, nargs=3, metavar=("Z", "Y", "X"))
     parser.add_argument("--max-memory", default="1GB")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--model", default="auto")
     parser.add_argument("--density", type=float, default=1.0, help="factor on the number of sources")
     parser.add_argument("--folder", type=Path, help="keep the image here and use it again")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numba as nb
@@ -78,13 +77,13 @@ def cut(batch: int, g: Geometry, threads: int) -> tuple[Layout, int]:
         groups = [(g.ox, g.kx)] if copied else _whole_groups(g.ox, g.kx, g.sx, g.px, g.nx)
         lines = max(1, most * 5 // 4 // g.ox)
 
-        def places(first: int, last: int) -> float:
-            return sum(_tiles((last - first) * pixels) * taps / g.kx for pixels, taps in groups)
+        def places(height: int) -> float:
+            return sum(_tiles(height * pixels) * taps / g.kx for pixels, taps in groups)
 
         bands = _fewest(g.oy, -(-g.oy // lines), batch * g.oz, threads, places)
     else:
         count = _tiles(g.ox)
-        segments = _fewest(count, -(-g.ox // most), batch * g.oz * g.oy, threads, lambda a, b: b - a)
+        segments = _fewest(count, -(-g.ox // most), batch * g.oz * g.oy, threads, float)
     units = batch * g.oz * bands * segments
     share = -(-panels // min(panels, -(-threads // units)))
     down, across = -(-g.oy // bands), min(g.ox, -(-_tiles(g.ox) // segments) * ROWS)
@@ -92,22 +91,34 @@ def cut(batch: int, g: Geometry, threads: int) -> tuple[Layout, int]:
     return Layout(bands, segments, share, copied, kept), room if copied else 0
 
 
-def _fewest(count: int, least: int, times: int, threads: int, places: Callable[[int, int], float]) -> int:
+def _fewest(count: int, least: int, times: int, threads: int, places: Callable[[int], float]) -> int:
     """Pieces of so many lines or tiles with which the longest share of a thread is shortest.
 
-    This is done `times` over; a piece from one to another has so many `places`, and costs another one.
+    This is done `times` over; a piece of so many has so many `places`, and costs another one.
     """
 
     def longest(pieces: int) -> float:
-        ends = [piece * count // pieces for piece in range(pieces + 1)]
-        sizes = [places(*pair) + 1 for pair in pairwise(ends)]
-        if times % threads == 0 or times * pieces > COUNTED:
-            return sum(sizes) * times / threads
-        sizes = sizes * times
-        shares = [len(sizes) * thread // threads for thread in range(threads + 1)]
-        return max(sum(sizes[a:b]) for a, b in pairwise(shares))
+        size = count // pieces  # of a piece, or one more
+        return float(_longest(count, pieces, times, threads, places(size) + 1.0, places(size + 1) + 1.0))
 
     return min(range(min(least, count), min(count, 2 * least + threads) + 1), key=longest)
+
+
+@nb.njit(**JIT)
+def _longest(count: int, pieces: int, times: int, threads: int, small: float, large: float) -> float:
+    """The longest share of a thread, if pieces are of two costs and each thread takes neighbouring ones."""
+    if times % threads == 0 or times * pieces > COUNTED:
+        more = count % pieces
+        return (more * large + (pieces - more) * small) * times / threads
+    most, size = 0.0, count // pieces
+    for thread in range(threads):
+        share = 0.0
+        for unit in range(times * pieces * thread // threads, times * pieces * (thread + 1) // threads):
+            piece = unit % pieces
+            height = (piece + 1) * count // pieces - piece * count // pieces
+            share += large if height > size else small
+        most = max(most, share)
+    return most
 
 
 def _tiles(pixels: int) -> int:
@@ -137,10 +148,14 @@ def _rather_copied(g: Geometry) -> bool:
 
 def _whole_groups(outputs: int, extent: int, step: int, before: int, size: int) -> list[tuple[int, int]]:
     """Number of neighbouring outputs along an axis that see the same taps, and number of those."""
+    inner = range(-(-before // step), min(outputs, (size + before - extent) // step + 1))
     groups, first = [], 0
     while first < outputs:
-        stop, low, high = alike.py_func(0, first, outputs, step, before, extent, size, False)
-        groups.append((stop - first, max(0, high - low)))
+        place = first * step - before
+        stop, taps = first + 1, min(extent, size - place) - max(0, -place)
+        if first in inner:
+            stop, taps = inner.stop, extent
+        groups.append((stop - first, max(0, taps)))
         first = stop
     return groups
 

@@ -27,6 +27,28 @@ def test_neighbours_that_see_the_same_taps_are_one_group(extent, step, before, s
         assert (seen[first:stop] == taps).all()
         first = stop
     assert bands.alike.py_func(0, 0, outputs, step, before, extent, size, True) == (outputs, 0, extent)
+    taps = [
+        taps for count, taps in bands._whole_groups(outputs, extent, step, before, size) for _ in range(count)
+    ]
+    np.testing.assert_array_equal(taps, seen.sum(axis=1))
+
+
+@given(
+    count=st.integers(1, 60),
+    pieces=st.integers(1, 60),
+    times=st.integers(1, 7),
+    threads=st.integers(1, 5),
+    costs=st.tuples(st.integers(1, 9), st.integers(0, 3)),
+)
+def test_the_longest_share_is_that_of_the_pieces_one_by_one(count, pieces, times, threads, costs):
+    small, more = costs
+    pieces = min(pieces, count)
+    ends = np.arange(pieces + 1) * count // pieces
+    units = np.tile(np.where(np.diff(ends) > count // pieces, small + more, small), times)
+    shares = np.split(units, len(units) * np.arange(1, threads) // threads)
+    expected = units.sum() / threads if times % threads == 0 else max(part.sum() for part in shares)
+    found = bands._longest.py_func(count, pieces, times, threads, float(small), float(small + more))
+    assert found == expected
 
 
 @given(
