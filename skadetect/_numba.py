@@ -26,6 +26,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
 JIT: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+#: Without liberties of rounding: a number does not depend on its place in a vector.
+EXACT: dict[str, Any] = {**JIT, "fastmath": False}
 PARALLEL: dict[str, Any] = {**JIT, "parallel": True}
 
 _PACKAGE = Path(__file__).parent

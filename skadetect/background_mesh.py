@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from skadetect import arena
-from skadetect._numba import JIT, PARALLEL
+from skadetect._numba import EXACT, JIT, PARALLEL
+
+LARGEST = np.finfo(np.float32).max
 
 
 class _Where(NamedTuple):
@@ -182,12 +184,21 @@ def _signal_to_noise(
             noises = _mesh_line(rms[where.planes[k]], where.rows[i])
             line, row = pixels[k, i], out[k, i]
             for c in range(where.left.size):
-                base, rise = _ends(levels, where.left[c])
-                noise, step = _ends(noises, where.left[c])
-                for j in range(where.starts[c], where.starts[c + 1]):
-                    share = where.share[j]
-                    value = (line[j] - (base + share * rise)) / (noise + share * step)
-                    row[j] = value if np.isfinite(value) else np.float32(0)
+                here = slice(where.starts[c], where.starts[c + 1])
+                ends = _ends(levels, where.left[c]), _ends(noises, where.left[c])
+                _stretch_signal_to_noise(line[here], where.share[here], ends, row[here])
+
+
+@numba.njit(**EXACT)
+def _stretch_signal_to_noise(line: Any, share: Any, ends: Any, row: Any) -> None:
+    """Pixels between two centres of cells, in vector instructions.
+
+    Rounded alike at the end of a row, where fewer pixels are left than a vector has: windows must agree.
+    """
+    (level, rise), (noise, step) = ends
+    for j in range(line.size):
+        value = (line[j] - (level + share[j] * rise)) / (noise + share[j] * step)
+        row[j] = value if abs(value) <= LARGEST else np.float32(0)
 
 
 @numba.njit(**JIT)
