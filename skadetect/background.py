@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from skadetect._numba import JIT, PARALLEL
 from skadetect.background_channels import steady
@@ -172,7 +172,7 @@ def _filled(values: NDArray[np.float64], good: NDArray[np.bool_], *, default: fl
         return values
     if not good.any():
         return np.full_like(values, default)
-    nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
+    nearest = scipy.ndimage.distance_transform_edt(~good, return_distances=False, return_indices=True)
     filled: NDArray[np.float64] = values[tuple(nearest)]
     return filled
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from skadetect.astrometry import pixel_to_sky, sky_to_pixel
 from skadetect.background import Background
@@ -128,7 +128,7 @@ def find_bad_channels(background: Background, *, factor: float = 8.0) -> tuple[t
         return ()
     z = np.arange(rms.size)
     filled = np.interp(z, z[known], rms[known])
-    usual = median_filter(filled, size=min(NEIGHBOURS, rms.size), mode="nearest")
+    usual = scipy.ndimage.median_filter(filled, size=min(NEIGHBOURS, rms.size), mode="nearest")
     return tuple(_runs(~known | (rms > factor * usual)))
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.ndimage import label, maximum_filter
 
 from skadetect.beams import PixelBeam
 from skadetect.pixels import PixelSource
@@ -58,7 +58,7 @@ def _autocorrelation(plane: Floats) -> Floats | None:
     if not sigma > 0:
         return None
     excess = np.abs(np.nan_to_num(plane, nan=centre) - centre)
-    good = np.isfinite(plane) & (maximum_filter(excess, size=5) < CLIP * sigma)
+    good = np.isfinite(plane) & (scipy.ndimage.maximum_filter(excess, size=5) < CLIP * sigma)
     if np.count_nonzero(good) < MIN_PIXELS:
         return None
     noise = np.where(good, plane - plane[good].mean(), 0.0)
@@ -99,5 +99,5 @@ def _fitted(correlation: Floats) -> PixelBeam | None:
 
 def _connected(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Marked pixels that hang together with the middle one."""
-    labels, _ = label(marked)
+    labels, _ = scipy.ndimage.label(marked)
     return np.asarray(labels == labels[REACH, REACH]) & marked
