@@ -20,6 +20,7 @@ _ROW_TYPES = {
     "local_rms": np.float64,
     "background": np.float64,
     "flags": np.int32,
+    "cut": np.float32,
 }
 
 
@@ -45,6 +46,8 @@ class Detections:
         Measured at the position, in the image's unit.
     flags : ndarray, shape (n,), int32
         Bits of the catalogue's flag table.
+    cut : ndarray, shape (n,), float32
+        Share of the box, as far as it lies in the cube, that is blank; 0 in an image.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Detections:
     local_rms: np.ndarray
     background: np.ndarray
     flags: np.ndarray
+    cut: np.ndarray
 
     def __post_init__(self) -> None:
         for name, dtype in _ROW_TYPES.items():

@@ -290,7 +290,7 @@ def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArr
 def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:
     """Add peak, noise, background and the marks of edges, read off the tile's pixels."""
     peak, local_rms, background = (np.full(len(found), np.nan) for _ in range(3))
-    flags = np.zeros(len(found), np.int32)
+    flags, cut = np.zeros(len(found), np.int32), np.zeros(len(found))
     place = np.zeros((len(found), 3))
     place[:, 3 - found.ndim :] = found.position
     plane = np.floor(place[:, 0] + 0.5)
@@ -307,7 +307,7 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
             background[rows], flags[rows] = measured.background, np.where(measured.blank, EDGE, 0)
     if found.ndim == 3:
         shape, reach = job.image.shape, job.model.halo
-        flags = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
-    found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags)
+        flags, cut = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
+    found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags, cut=cut)
     # A box on blank pixels alone is an edge effect, not a source.
     return found.take(np.isfinite(found.peak))

@@ -60,11 +60,10 @@ class Ledger:
             try:
                 with path.open("rb") as file, np.load(file) as columns:
                     arrays = {name: columns[name] for name in columns.files}
-            except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+                seconds = float(arrays.pop(SECONDS))
+                found[int(path.stem.split("-")[1])] = (Detections(**arrays), seconds)
+            except (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile):
                 logger.warning("%s cannot be read: its tile is done again", path)
-                continue
-            seconds = float(arrays.pop(SECONDS))
-            found[int(path.stem.split("-")[1])] = (Detections(**arrays), seconds)
         return found
 
     def add(self, index: int, detections: Detections, seconds: float) -> None:

@@ -7,6 +7,7 @@ are blank and take no part.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -77,6 +78,21 @@ def measure(
     return PeakMeasurement(peak, local_rms, background, blank)
 
 
+class BoxMarks(NamedTuple):
+    """What boxes of a cube reach.
+
+    Attributes
+    ----------
+    flags : array (n,), int32
+        Sums of `SPATIAL_EDGE`, `SPECTRAL_EDGE` and `BLANK_VOXEL`.
+    cut : array (n,), float64
+        Share of each box, as far as it lies in the cube, that is blank, 0 to 1.
+    """
+
+    flags: NDArray[np.int32]
+    cut: NDArray[np.float64]
+
+
 def mark_boxes(
     pixels: NDArray[np.float32],
     boxes: NDArray[np.float64],
@@ -84,8 +100,8 @@ def mark_boxes(
     low: tuple[int, int, int],
     shape: tuple[int, int, int],
     reach: tuple[int, int, int],
-) -> NDArray[np.int32]:
-    """Which boxes of a cube touch its edges or hold blank voxels.
+) -> BoxMarks:
+    """Which boxes of a cube touch its edges or hold blank voxels, and how much of them that is.
 
     Parameters
     ----------
@@ -98,25 +114,20 @@ def mark_boxes(
     shape : (z, y, x)
         Of the cube.
     reach : (z, y, x)
-        Voxels from a box's centre beyond which blanks are not looked for: what any window shows.
-
-    Returns
-    -------
-    array (n,), int32
-        Sums of `SPATIAL_EDGE`, `SPECTRAL_EDGE` and `BLANK_VOXEL`.
+        Voxels from a box's centre beyond which it is not looked at: what any window shows.
     """
-    start = np.array(low)
+    start, end = np.array(low), np.array(shape) - 1
     first = np.floor(boxes[:, 0] + 0.5).astype(np.int64) + start
     last = np.ceil(boxes[:, 1] - 0.5).astype(np.int64) + start
-    touched = (first <= 0) | (last >= np.array(shape) - 1)
+    touched = (first <= 0) | (last >= end)
     middle = np.floor(boxes.mean(axis=1) + 0.5).astype(np.int64) + start
-    seen_from = np.maximum(np.maximum(first, middle - np.array(reach)), 0)
-    seen_to = np.minimum(np.minimum(last, middle + np.array(reach)), np.array(shape) - 1)
-    holes = np.empty(len(boxes), np.bool_)
-    _holes(pixels, seen_from - start, seen_to - start, holes)
-    marks = np.where(touched[:, 1:].any(axis=1), SPATIAL_EDGE, 0)
-    marks += np.where(touched[:, 0], SPECTRAL_EDGE, 0) + np.where(holes, BLANK_VOXEL, 0)
-    return marks.astype(np.int32)
+    first, last = np.maximum(first, middle - np.array(reach)), np.minimum(last, middle + np.array(reach))
+    inner = np.maximum(first, 0), np.minimum(last, end)
+    seen = np.empty((len(boxes), 2), np.int64)
+    _count_voxels(pixels, inner[0] - start, inner[1] - start, seen)
+    flags = np.where(touched[:, 1:].any(axis=1), SPATIAL_EDGE, 0)
+    flags += np.where(touched[:, 0], SPECTRAL_EDGE, 0) + np.where(seen[:, 0] > seen[:, 1], BLANK_VOXEL, 0)
+    return BoxMarks(flags.astype(np.int32), 1.0 - seen[:, 1] / np.maximum(seen[:, 0], 1))
 
 
 def aperture_flux(
@@ -208,14 +219,15 @@ def _peak(pixels, level, z, y, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**JIT)
-def _holes(pixels, first, last, holes):  # type: ignore[no-untyped-def]
-    """Whether a voxel from first to last, both included and cut at the array, is blank."""
-    for i in range(len(holes)):
-        holes[i] = False
+def _count_voxels(pixels, first, last, seen):  # type: ignore[no-untyped-def]
+    """How many voxels from first to last, both included and cut at the array, there are, and not blank."""
+    seen[:] = 0
+    for i in range(len(seen)):
         for z in range(max(first[i, 0], 0), min(last[i, 0] + 1, pixels.shape[0])):
             for y in range(max(first[i, 1], 0), min(last[i, 1] + 1, pixels.shape[1])):
                 for x in range(max(first[i, 2], 0), min(last[i, 2] + 1, pixels.shape[2])):
-                    holes[i] |= np.isnan(pixels[z, y, x])
+                    seen[i, 0] += 1
+                    seen[i, 1] += not np.isnan(pixels[z, y, x])
 
 
 @numba.njit(**JIT)

@@ -77,7 +77,8 @@ def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, m
     some = Detector(calibrated, threshold=least).detect(cube)
     columns = {name: np.asarray(all_rows.table[name].value) for name in ("snr", "f_max", "rms", "w20")}
     columns |= {"score": np.asarray(all_rows.table["score"])}
-    columns |= dict.fromkeys(("beyond", "averaged"), np.zeros(len(all_rows)))  # not among these slopes
+    # not among these slopes
+    columns |= dict.fromkeys(("beyond", "averaged", "cut"), np.zeros(len(all_rows)))
     np.testing.assert_allclose(all_rows.table["prob"], odds.probability(columns), rtol=1e-4)
     assert 0 < len(some) < len(all_rows)
     kept = all_rows.table[np.asarray(all_rows.table["prob"]) >= least]

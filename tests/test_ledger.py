@@ -51,6 +51,10 @@ def test_half_written_and_damaged_tiles_are_done_again(tmp_path: Path) -> None:
     (tmp_path / "a.parts" / "tile-00000003.part").write_bytes(b"half")
     path = tmp_path / "a.parts" / "tile-00000002.npz"
     path.write_bytes(path.read_bytes()[:100])
+    ledger.add(4, _rows(2), 0.1)
+    with np.load(tmp_path / "a.parts" / "tile-00000004.npz") as columns:
+        older = {name: columns[name] for name in columns.files if name != "cut"}
+    np.savez(tmp_path / "a.parts" / "tile-00000004.npz", **older)
     assert list(Ledger(tmp_path / "a.parts", RUN).finished()) == [1]
 
 

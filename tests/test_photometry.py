@@ -90,13 +90,16 @@ def test_boxes_that_touch_edges_or_hold_blanks_are_marked_whatever_the_window():
     boxes = np.stack([centre - half, centre + half], axis=1)
     boxes[1, 0, 1] = 0.4
     expected = [0, SPATIAL_EDGE, SPECTRAL_EDGE, BLANK_VOXEL, SPATIAL_EDGE + SPECTRAL_EDGE, 0]
-    whole = mark_boxes(cube, boxes, low=(0, 0, 0), shape=cube.shape, reach=(48, 24, 24))
-    assert whole.tolist() == expected
+    flags, cut = mark_boxes(cube, boxes, low=(0, 0, 0), shape=cube.shape, reach=(48, 24, 24))
+    assert flags.tolist() == expected
+    # by hand: a box of 9 x 5 x 5 voxels, one of them blank
+    np.testing.assert_allclose(cut, [0.0, 0.0, 0.0, 1 / 225, 0.0, 0.0])
     for low, high in (((10, 0, 0), (40, 30, 30)), ((0, 0, 0), (28, 30, 30))):
         window = cube[low[0] : high[0]]
         own = (centre[:, 0] >= low[0] + 6) & (centre[:, 0] < high[0] - 5)
         marks = mark_boxes(window, boxes[own] - np.array(low), low=low, shape=cube.shape, reach=(5, 24, 24))
-        assert marks.tolist() == np.array(expected)[own].tolist()
+        assert marks.flags.tolist() == np.array(expected)[own].tolist()
+        np.testing.assert_array_equal(marks.cut, cut[own])
 
 
 def test_no_positions_give_empty_columns():

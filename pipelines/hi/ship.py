@@ -8,6 +8,7 @@ had fewer. Errors are calibrated on all of them. Leaves a picture of the pulls b
 import argparse
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from card import LOUD, model_card
 import skadetect
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flux_scale import FluxScale, fit_flux_scale
-from skadetect.catalog.probability import EVIDENCE, Reliability, fit_reliability
+from skadetect.catalog.probability import EVIDENCE, TERMS, Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
 from skadetect.evaluate.pull_figure import plot_pulls
@@ -188,7 +189,8 @@ def matched(found: dict[str, Catalog], cubes: Path) -> list[Case]:
 def fit(cases: list[Case]) -> Reliability:
     """How probable rows are at natural density: a cube of more galaxies has as many false rows as others.
 
-    Of rows that share a galaxy one is real, that of the highest score.
+    Of rows that share a galaxy one is real, that of the highest score. An edge cuts bright rows of nearby
+    cubes: that is fitted by itself, so that it does not change what is said of faint ones.
     """
     real, weight = [], []
     for case in cases:
@@ -198,9 +200,10 @@ def fit(cases: list[Case]) -> Reliability:
         weight.append(np.where(rows, case.share, 1.0))
     parts = [columns(case.catalog) for case in cases]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    found = fit_reliability(
-        joined, np.concatenate(real), weight=np.concatenate(weight), least_score=LEAST_SCORE
+    to = partial(
+        fit_reliability, joined, np.concatenate(real), weight=np.concatenate(weight), least_score=LEAST_SCORE
     )
+    found = to(given=to(free=[name for name in TERMS if name != "cut"]), free=("loud", "cut"))
     print("probability:", found)
     return found
 

@@ -210,6 +210,7 @@ def _line_columns(rows: Detections, galaxies: _Galaxies) -> Columns:
         "snr": galaxies.errors.snr,
         "score": rows.score,
         "prior": rows.prior,
+        "cut": rows.cut,
     }
 
 

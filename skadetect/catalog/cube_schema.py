@@ -51,6 +51,7 @@ CUBE_COLUMNS: tuple[ColumnSpec, ...] = tuple(
         ("snr", "", "stat.snr", "f4", "signal to noise of the whole line"),
         ("score", "", "stat.likelihood", "f4", "the network's confidence that this is a source, 0 to 1"),
         ("prob", "", "stat.probability", "f4", "probability that it is real, by simulated cubes"),
+        ("cut", "", "stat.value", "f4", "share of its box that is blank, 0 to 1"),
         ("prior", "", "meta.code", "i4", "which of the network's priors made the box, from 0"),
         ("flag", "", "meta.code.qual", "i4", flag_summary(CUBE_FLAGS)),
         ("factor", "", "instr.scale", "f4", "side of the pixels it was found on, in pixels of the file"),

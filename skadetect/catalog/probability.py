@@ -6,7 +6,7 @@ thousand cells for each galaxy, and how loud a row is as a whole says more than 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,9 +18,9 @@ from scipy.special import expit, logit
 Floats = NDArray[np.float64]
 
 #: What the logarithm of the odds is linear in, beside a constant: see `evidence`.
-TERMS = ("score", "snr", "loud", "peak", "w20", "beyond", "averaged")
+TERMS = ("score", "snr", "loud", "peak", "w20", "beyond", "averaged", "cut")
 #: The columns that they are made of.
-EVIDENCE = ("score", "snr", "f_max", "rms", "w20", "beyond", "averaged")
+EVIDENCE = ("score", "snr", "f_max", "rms", "w20", "beyond", "averaged", "cut")
 _FAINTEST, _LOUD, _WIDTH = 0.1, 12.0, 100.0
 #: Strength of a normal prior on the slopes: enough to keep the fit of a few rows finite.
 _RIDGE = 1e-2
@@ -61,7 +61,8 @@ class Reliability:
         ----------
         columns : mapping of str to array (n,)
             score; snr; f_max and rms, in one unit; w20, km/s; beyond, octaves (`skadetect.pyramid`);
-            averaged, 1 for what was found on averaged pixels and else 0.
+            averaged, 1 for what was found on averaged pixels and else 0; cut, 0 to 1
+            (`skadetect.detections.Detections`).
 
         Returns
         -------
@@ -73,12 +74,13 @@ class Reliability:
 
 
 def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
-    """What a probability is a function of, shape (n, 7), in the order of `TERMS`.
+    """What a probability is a function of, shape (n, 8), in the order of `TERMS`.
 
     The logit of the score; the logarithm of the signal to noise of the whole line up to 12, and what it has
     beyond: above, no noise is mistaken for a galaxy, but pieces of large galaxies are; the logarithms of the
     signal to noise of the highest voxel, at least 1, and of w20 / (100 km/s); how far the box is from the
-    sizes that its level measures well, and whether that is one of averaged pixels.
+    sizes that its level measures well, and whether that is one of averaged pixels; how much of the box is
+    blank: what is seen there is often a galaxy whose centre lies beyond the edge.
 
     Parameters
     ----------
@@ -97,13 +99,20 @@ def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
             np.log(np.maximum(known["w20"], 1.0) / _WIDTH),
             known["beyond"],
             known["averaged"],
+            known["cut"],
         ],
         axis=1,
     )
 
 
 def fit_reliability(
-    columns: Mapping[str, ArrayLike], real: ArrayLike, *, weight: ArrayLike, least_score: float
+    columns: Mapping[str, ArrayLike],
+    real: ArrayLike,
+    *,
+    weight: ArrayLike,
+    least_score: float,
+    given: Reliability | None = None,
+    free: Collection[str] = TERMS,
 ) -> Reliability:
     """The calibration of highest likelihood.
 
@@ -117,6 +126,10 @@ def fit_reliability(
         How many rows each stands for: below 1 for galaxies of a cube that has more than nature.
     least_score : float
         Lowest score that was asked for.
+    given : Reliability, optional
+        Its constant, and its slopes of the terms that are not free, are kept.
+    free : collection of str
+        Terms that are fitted; without `given` the others have no slope.
 
     Raises
     ------
@@ -126,15 +139,20 @@ def fit_reliability(
     real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
     if real.all() or not real.any():
         raise ValueError("a probability is fitted on rows of both kinds, real and false")
-    design = np.column_stack([np.ones(len(real)), evidence(columns)])
+    known, start = evidence(columns), given or Reliability(least_score, 0.0, {})
+    slopes = np.array([start.slopes.get(name, 0.0) for name in TERMS])
+    fitted = np.array([name in free for name in TERMS])
+    kept, n = start.constant + known[:, ~fitted] @ slopes[~fitted], int(fitted.sum())
+    design = np.column_stack([known[:, fitted], np.full(len(real), given is None)])
 
     def loss(values: Floats) -> tuple[float, Floats]:
-        odds = design @ values
-        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * _RIDGE * values[1:] @ values[1:]
+        odds = kept + design @ values
+        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * _RIDGE * values[:n] @ values[:n]
         slope = design.T @ (weight * (expit(odds) - real))
-        slope[1:] += _RIDGE * values[1:]
+        slope[:n] += _RIDGE * values[:n]
         return float(cost), slope
 
-    best = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-    slopes = {name: float(value) for name, value in zip(TERMS, best.x[1:], strict=True)}
-    return Reliability(least_score, float(best.x[0]), slopes)
+    best = minimize(loss, np.zeros(n + 1), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+    slopes[fitted] = best.x[:n]
+    named = dict(zip(TERMS, slopes.tolist(), strict=True))
+    return Reliability(least_score, start.constant + float(best.x[n]), named)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from skadetect.catalog.probability import TERMS, Reliability, evidence, fit_reliability
 
-TRUE = Reliability(0.1, 1.0, dict(zip(TERMS, (0.8, 3.0, -0.5, 0.5, -0.7, -1.5, -0.6), strict=True)))
+SLOPES = (0.8, 3.0, -0.5, 0.5, -0.7, -1.5, -0.6, -2.0)
+TRUE = Reliability(0.1, 1.0, dict(zip(TERMS, SLOPES, strict=True)))
 
 
 def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -20,6 +23,7 @@ def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
         "w20": np.exp(rng.normal(5.3, 0.6, n)),
         "beyond": np.maximum(rng.normal(0.0, 0.7, n), 0.0),
         "averaged": rng.integers(0, 2, n).astype(float),
+        "cut": rng.uniform(0.0, 1.0, n),
     }
 
 
@@ -40,6 +44,18 @@ def test_as_many_rows_are_real_as_their_probabilities_say():
     for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
         some = (probability >= low) & (probability < high)
         assert probability[some].mean() == pytest.approx(known[some].mean(), abs=0.04)
+
+
+def test_terms_that_are_not_free_keep_what_they_have():
+    columns = rows(20000)
+    real = np.random.default_rng(1).random(20000) < TRUE.probability(columns)
+    start = Reliability(0.1, TRUE.constant, TRUE.slopes | {"loud": 0.0, "cut": 5.0})
+    fit = partial(fit_reliability, columns, real, weight=np.ones(20000), least_score=0.1)
+    fitted = fit(given=start, free=("loud", "cut"))
+    assert fitted.constant == TRUE.constant
+    for name, slope in fitted.slopes.items():
+        assert slope == pytest.approx(TRUE.slopes[name], abs=0.2 if name in ("loud", "cut") else 0.0)
+    assert fit(free=TERMS[:-1]).slopes["cut"] == 0.0
 
 
 def test_a_weight_is_a_number_of_rows():
@@ -75,6 +91,7 @@ def test_evidence_is_finite_for_hopeless_rows_and_unknown_is_improbable():
         "w20": np.array([0.0, 100.0, 100.0]),
         "beyond": np.zeros(3),
         "averaged": np.ones(3),
+        "cut": np.zeros(3),
     }
     assert np.isfinite(evidence(columns)[:2]).all()
     assert np.all(TRUE.probability(columns)[[0, 2]] < 1e-3)

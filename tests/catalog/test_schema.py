@@ -27,7 +27,7 @@ def test_a_cube_has_sofias_names_and_more():
         "ell_pa kin_pa err_x err_y err_z err_f_sum snr ra dec freq v_rad v_opt"
     )
     ours = "hi_size incl score prob prior factor err_ra err_dec err_freq err_w20 err_w50 err_hi_size err_incl"
-    ours += " err_kin_pa"
+    ours += " err_kin_pa cut"
     assert len(set(names)) == len(names) and {*sofia.split(), *ours.split()} == set(names)
 
 
