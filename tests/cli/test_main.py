@@ -116,3 +116,19 @@ def test_log_goes_to_stderr_by_level(
     assert [word for word in words if word in result.stderr] == seen
     assert result.stdout == ""
     assert (list(logging.getLogger("skadetect").handlers), warnings.showwarning) == before
+
+
+@pytest.mark.parametrize(("command", "code"), [("models", 0), ("nonesuch", 2)])
+def test_the_process_ends_with_its_code_after_what_was_registered(command: str, code: int) -> None:
+    text = f"""
+import atexit, sys
+atexit.register(print, "cleared up")
+sys.argv = ["skadetect", {command!r}]
+from skadetect.cli.main import run
+run()
+"""
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert ended.stdout.endswith("cleared up\n")
+    assert ("continuum" in ended.stdout) == (code == 0)
+    assert ("No such command" in ended.stderr) == (code != 0)
