@@ -163,4 +163,4 @@ class _Lease:
 
 
 _ARENA = Arena()
-empty, run = _ARENA.empty, _ARENA.run
+empty, run, release = _ARENA.empty, _ARENA.run, _ARENA.release

@@ -28,7 +28,7 @@ from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.infer import merge
 from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan, workers
-from skadetect.memory import Crew, return_freed_memory
+from skadetect.memory import Crew, return_freed_memory, trim
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, merge_levels
@@ -248,6 +248,9 @@ class Detector:
             ledger = ledger_of(Path(resume_folder) / f"level-{level}", key | {"model": run.digest}, job, grid)
         with _bar(options.progress, f"tiles{label}") as show:
             rows, seconds = detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
+        if view.ndim == 2:  # no more tiles: millions of rows have their memory now
+            arena.release()
+            trim()
         return self._reliable(merge(rows, run.model), view, run.model, level), seconds
 
     def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:

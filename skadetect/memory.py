@@ -79,6 +79,14 @@ def return_freed_memory() -> bool:
         return False
 
 
+def trim() -> bool:
+    """Give back what is free in the heaps of all threads, which no other can use; whether the C library can."""
+    try:
+        return ctypes.CDLL(None).malloc_trim(0) >= 0
+    except (AttributeError, OSError, TypeError):
+        return False
+
+
 def parse_memory(text: str) -> int:
     """Bytes of a size such as ``"2GB"``, ``"512 MiB"`` or ``"1e9"``.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skadetect.cli.compiling import show_compiling
-from skadetect.cli.options import device_flags, merge_options, parse_beam
+from skadetect.cli.options import device_flags, merge_options, parse_beam, quick_imports
 from skadetect.cli.paths import check_output, output_paths
 from skadetect.errors import InputError, SkadetectError
 
@@ -157,7 +157,8 @@ def detect(ctx: click.Context, images: tuple[Path, ...], **flags: Any) -> None:
     for name in ("primary_beam", "continuum"):
         flags[name] = None if flags[name] is None else str(flags[name])
     config = flags.pop("config")
-    from skadetect.detect import DetectOptions, Detector  # Numba and Astropy take a second: not for --help
+    with quick_imports():  # Numba and Astropy take a second: not for --help
+        from skadetect.detect import DetectOptions, Detector
 
     if not quiet:
         show_compiling(ctx)

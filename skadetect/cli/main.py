@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import logging
 import os
 import sys
@@ -28,10 +27,6 @@ _COMMANDS = {
     "models": "List the models that come with skadetect.",
     "info": "Versions and machine, for a bug report.",
 }
-
-#: When garbage is looked for in a command. The modules it imports are none, and seeing that takes a tenth of
-#: the start.
-RARELY = (50_000, 20, 20)
 
 
 class FatalError(click.ClickException):
@@ -75,7 +70,6 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; an error made by skadetect becomes one line and exit code 2."""
-        gc.set_threshold(*RARELY)
         try:
             return super().invoke(ctx)
         except SkadetectError as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +50,17 @@ def dataclass_flags(cls: type, *, skip: Collection[str] = ()) -> Callable[[F], F
         return function
 
     return decorate
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Import without looking for garbage: modules are none, and a tenth of the time goes into seeing that."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def device_flags(command: F) -> F:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from skadetect.cli.options import device_flags, merge_options, parse_beam
+from skadetect.cli.options import device_flags, merge_options, parse_beam, quick_imports
 
 if TYPE_CHECKING:
     from skadetect.plan import Plan
@@ -51,8 +51,9 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 def plan(image: Path, config: Path | None, disk: str, folder: Path, as_json: bool, **flags: Any) -> None:
     """Estimate tiles, memory and time of `skadetect detect IMAGE` without reading its pixels."""
     flags["beam"] = parse_beam(flags["beam"])
-    from skadetect.detect import DetectOptions  # Numba and Astropy take a second: not for --help
-    from skadetect.plan import plan as make_plan
+    with quick_imports():  # Numba and Astropy take a second: not for --help
+        from skadetect.detect import DetectOptions
+        from skadetect.plan import plan as make_plan
 
     made = make_plan(image, options=merge_options(DetectOptions, config, flags), disk=disk, folder=folder)
     figures = {**asdict(made), "n_tiles": made.n_tiles, "seconds": made.seconds}
