@@ -80,7 +80,7 @@ def return_freed_memory() -> bool:
 
 
 def trim() -> bool:
-    """Give back what is free in the heaps of all threads, which no other can use; whether the C library can."""
+    """Give back what is free in the heaps of all threads, for others to use; whether the C library can."""
     try:
         return ctypes.CDLL(None).malloc_trim(0) >= 0
     except (AttributeError, OSError, TypeError):
