@@ -11,7 +11,6 @@ from astropy.io import fits
 
 from skadetect.catalog.probability import Reliability
 from skadetect.detect import Detector
-from skadetect.detect_options import DetectOptions, parse_channels, parse_flux
 from skadetect.errors import ConfigError, InputError
 from skadetect.nn.model import Model
 from tests.fits_files import sky_header
@@ -123,30 +122,3 @@ def test_auto_takes_the_model_of_the_rank(cube: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("skadetect.detect.shipped_models", dict)
     with pytest.raises(InputError, match=r"cube\.fits has 3 axes .* no shipped model reads that"):
         Detector().detect(cube)
-
-
-@pytest.mark.parametrize(("text", "jansky"), [("3mJy", 3e-3), ("0.003", 3e-3), ("40 uJy/beam", 4e-5)])
-def test_fluxes_are_read(text: str, jansky: float) -> None:
-    assert parse_flux(text) == pytest.approx(jansky)
-
-
-def test_channels_are_read() -> None:
-    assert parse_channels("0-15, 200,900:910") == ((0, 15), (200, 200), (900, 910))
-    assert parse_channels(None) == parse_channels("") == ()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"continuum_limit": "3 apples"},
-        {"continuum_limit": "-1mJy"},
-        {"continuum_limit": "1.2.3"},
-        {"flag_channels": "9-3"},
-        {"flag_channels": "a-b"},
-        {"levels": -1},
-    ],
-    ids=str,
-)
-def test_nonsense_is_named(wrong: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="expected"):
-        DetectOptions(**wrong)  # type: ignore[arg-type]
