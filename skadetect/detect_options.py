@@ -55,7 +55,7 @@ class DetectOptions:
         Folder for a cubelet, moment maps, a spectrum and a picture of each galaxy in a cube.
     scheduler : str
         What a worker is: one of the "threads" of this process, or one of "processes", started by Dask; "auto"
-        takes threads, unless there are GPUs to share or Numba's threads cannot be shared.
+        takes threads where Numba's can be shared. Workers on GPUs are processes.
     orientations : int
         In how many ways an image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean measures better
         and takes as many times as long. Not for models that know probabilities, such as `hi`.

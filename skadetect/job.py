@@ -87,13 +87,12 @@ def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> tuple[TileGr
 def given_crew(device: str, options: DetectOptions) -> Crew:
     """The workers that the options ask for; one if they leave the number open.
 
-    Workers are threads, unless Numba's threads cannot share its kernels, or there are GPUs to share.
+    Workers are threads, unless Numba's threads cannot share its kernels; those that share GPUs are processes.
     """
-    several = options.workers > 1
-    processes = options.scheduler == "processes" or (
-        options.scheduler == "auto" and several and (uses_gpu(device) or not distribute.can_share_kernels())
-    )
-    return Crew(max(options.workers, 1), processes)
+    count, scheduler = max(options.workers, 1), options.scheduler
+    if scheduler == "auto":
+        scheduler = "threads" if distribute.can_share_kernels() else "processes"
+    return Crew(count, count > 1 and (scheduler == "processes" or uses_gpu(device)))
 
 
 def _grid(job: Job, options: DetectOptions, crew: Crew, held: float) -> TileGrid:
