@@ -282,7 +282,7 @@ class Detector:
         InputError
             For a cube given to a model of images, or the other way round.
         ConfigError
-            If the model's probabilities do not hold for so many orientations.
+            If the model knows no probabilities for so many orientations.
         """
         given = self._given
         if given == "auto":
@@ -292,12 +292,14 @@ class Detector:
         model, digest = self._load(given)
         if image.ndim != model.head.ndim:
             raise InputError(f"{_described(image)}; the model {model.name!r} expects {model.head.ndim}")
-        if self.options.orientations > 1 and Reliability.of(model.metadata) is not None:
+        looks = self.options.orientations
+        known = [1, *sorted(map(int, model.metadata.get("looks", {})))]
+        if looks not in known and Reliability.of(model.metadata) is not None:
             raise ConfigError(
-                f"orientations is {self.options.orientations}, expected 1: the probabilities of the model "
-                f"{model.name!r} are those of one look"
+                f"orientations is {looks}, expected {' or '.join(map(str, known))}: for others the model "
+                f"{model.name!r} knows no probabilities"
             )
-        return model, digest
+        return model.looking(looks), digest
 
     def _load(self, given: str | os.PathLike[str] | Model) -> tuple[Model, str]:
         key = given.name if isinstance(given, Model) else os.fspath(given)

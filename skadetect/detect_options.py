@@ -57,8 +57,9 @@ class DetectOptions:
         What a worker is: one of the "threads" of this process, or one of "processes", started by Dask; "auto"
         takes threads where Numba's can be shared. Workers on GPUs are processes.
     orientations : int
-        In how many ways an image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean measures better
-        and takes as many times as long. Not for models that know probabilities, such as `hi`.
+        In how many ways an image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean finds and measures
+        better and takes as many times as long. A model that knows probabilities, such as `hi`, knows them for
+        some of these numbers.
     progress : bool
         Show a progress bar.
     """

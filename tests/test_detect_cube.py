@@ -84,12 +84,21 @@ def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, m
     np.testing.assert_array_equal(some.table["x"], kept["x"])
 
 
-def test_probabilities_are_of_one_look(cube: Path, model: Model) -> None:
-    known = replace(model, metadata={"reliability": Reliability(0.1, 0.0, {}).to_dict()})
-    with pytest.raises(ConfigError, match="orientations is 8, expected 1"):
+def test_probabilities_are_of_as_many_looks_as_the_model_knows(cube: Path, model: Model) -> None:
+    one, eight = (Reliability(0.1, constant, {"score": 1.0}).to_dict() for constant in (0.0, 2.0))
+    known = replace(model, metadata={"reliability": one})
+    with pytest.raises(ConfigError, match="orientations is 8, expected 1: "):
         Detector(known, orientations=8).detect(cube)
-    one, eight = (Detector(model, threshold=0.3, orientations=count).detect(cube) for count in (1, 8))
-    assert one["score"].tolist() != eight["score"].tolist()
+    both = replace(
+        known, metadata={"reliability": one, "looks": {"8": {"reliability": eight, "threshold": 0.7}}}
+    )
+    with pytest.raises(ConfigError, match="orientations is 4, expected 1 or 8: "):
+        Detector(both, orientations=4).detect(cube)
+    looked = Detector(both, orientations=8).detect(cube)
+    odds = np.log(looked["score"] / (1 - looked["score"])) + 2.0
+    np.testing.assert_allclose(looked["prob"], 1 / (1 + np.exp(-odds)), rtol=1e-4)
+    assert looked.meta["thresh"] == 0.7 and min(looked["prob"]) >= 0.7
+    assert Detector(both).detect(cube).meta["thresh"] == model.threshold
 
 
 def test_nothing_found_is_a_catalogue_without_rows(cube: Path, model: Model, tmp_path: Path) -> None:

@@ -86,23 +86,27 @@ def training(model: Model) -> str:
 
 def validation(model: Model) -> str:
     """The official score of the validation cubes of natural density, and what the threshold was chosen by."""
-    values = model.metadata["validation"]
+    looks = [1, *map(int, model.metadata.get("looks", {}))]
+    seen = [model.looking(count) for count in looks]
+    values = [each.metadata["validation"] for each in seen]
+    words = {
+        "official SDC2 score": [f"{each['score']:.1f}" for each in values],
+        "detections, matches": [f"{each['n_det']:.1f}, {each['n_match']:.1f}" for each in values],
+        "purity": [f"{each['purity']:.3f}" for each in values],
+        "mean attribute score": [f"{each['mean_attribute']:.3f}" for each in values],
+    }
+    chosen = f"threshold: of the highest score with purity {values[0]['lowest_purity']:g} or more"
     rows = [
-        (
-            f"threshold: of the highest score with purity {values['lowest_purity']:g} or more",
-            f"{model.threshold:.2f}",
-        ),
-        ("official SDC2 score", f"{values['score']:.1f}"),
-        ("detections, matches", f"{values['n_det']:.1f}, {values['n_match']:.1f}"),
-        ("purity", f"{values['purity']:.3f}"),
-        ("mean attribute score", f"{values['mean_attribute']:.3f}"),
+        (chosen, *(f"{each.threshold:.2f}" for each in seen)),
+        *((name, *row) for name, row in words.items()),
     ]
-    names = ", ".join(f"`{name}`" for name in values["cubes"])
+    columns = ("metric", "one look", *(f"`--orientations {count}`" for count in looks[1:]))
+    names = ", ".join(f"`{name}`" for name in values[0]["cubes"])
     slopes = model.metadata["reliability"]["slopes"]
     listed = ", ".join(f"{name} {value:.2f}" for name, value in slopes.items())
     return (
         f"On the validation cubes {names} of make_cubes.py, at natural density.\n\n"
-        + table(("metric", "value"), rows)
+        + table(columns, rows)
         + "\n\nThe logarithm of the odds that a row is real rises by these numbers with each term "
         f"(`skadetect.catalog.probability`):\n{listed}."
     )

@@ -34,6 +34,7 @@ from skadetect.resample import block_mean
 
 NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
 LEAST_SCORE = 0.15
+LOOKS = 8  # orientations that the model is calibrated for beside one
 LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
@@ -60,22 +61,12 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
     scale = fluxes({folder.name: detect(model, folder) for folder in folders(cubes)}, cubes)
     model = replace(model, metadata=model.metadata | {"flux_scale": scale.to_dict()})
-    found = {folder.name: detect(model, folder) for folder in folders(cubes)}
-    cases = matched(found, cubes)
-    reliability = fit(cases)
-    for catalog in found.values():
-        catalog.table["prob"][:] = reliability.probability(columns(catalog))
-    threshold, validation = best_threshold([c for c in cases if c.name.startswith((NATURAL, DENSE))])
-    print(f"threshold {threshold:.3f}:", validation)
-    pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
-    calibration = fit_calibration(pairs)
-    plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
+    one, several = (calibration_of(model, cubes, trained, looks=count) for count in (1, LOOKS))
     before, last = (FOLDER / Path(s["options"]["out"]).name / "last.safetensors" for s in stages[-2:])
     mean = FOLDER / "run-averaged" / "last.safetensors"
     metadata = {
         "pyramid": True,
         "flux_scale": scale.to_dict(),
-        "reliability": reliability.to_dict(),
         "description": "Galaxies in HI cubes, from unresolved ones to nearby ones of tens of beams",
         "skadetect": skadetect.__version__,
         "commands": [
@@ -89,14 +80,34 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
             f"python {FOLDER / 'ship.py'} {mean} {FOLDER / 'cubes'}",
         ],
         "training": stages,
+        "looks": {str(LOOKS): several},
+    }
+    threshold = one.pop("threshold")
+    shipped = replace(model, threshold=threshold, metadata=metadata | one)
+    path = shipped.save(out / f"{model.name}.safetensors")
+    path.with_suffix(".md").write_text(model_card(Model.load(path), path.stat().st_size), encoding="utf-8")
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - start:.0f} s")
+
+
+def calibration_of(model: Model, cubes: Path, trained: Path, *, looks: int) -> dict[str, Any]:
+    """Threshold and metadata that hold for that many looks at a cube."""
+    found = {folder.name: detect(model, folder, looks) for folder in folders(cubes)}
+    cases = matched(found, cubes)
+    reliability = fit(cases)
+    for catalog in found.values():
+        catalog.table["prob"][:] = reliability.probability(columns(catalog))
+    threshold, validation = best_threshold([c for c in cases if c.name.startswith((NATURAL, DENSE))])
+    print(f"threshold {threshold:.3f} for {looks} looks:", validation)
+    pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
+    calibration = fit_calibration(pairs)
+    plot_pulls(trained.with_name(f"pulls-{looks}.png"), pulls(pairs, calibration), title=model.name)
+    return {
+        "threshold": threshold,
+        "reliability": reliability.to_dict(),
         "validation": validation,
         "error_calibration": calibration,
         "pulls": pull_table(pairs, calibration),
     }
-    shipped = replace(model, threshold=threshold, metadata=metadata)
-    path = shipped.save(out / f"{model.name}.safetensors")
-    path.with_suffix(".md").write_text(model_card(Model.load(path), path.stat().st_size), encoding="utf-8")
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - start:.0f} s")
 
 
 def folders(cubes: Path) -> list[Path]:
@@ -107,7 +118,7 @@ def folders(cubes: Path) -> list[Path]:
     return found
 
 
-def detect(model: Model, folder: Path) -> Catalog:
+def detect(model: Model, folder: Path, looks: int = 1) -> Catalog:
     """Everything above a low score; pixels before bright continuum are blanked, as the benchmark does."""
     planes = np.squeeze(fits.getdata(folder / "cube.fits", memmap=True))
     thin = np.asarray(planes[:: max(len(planes) // 16, 1)], np.float32)
@@ -115,6 +126,7 @@ def detect(model: Model, folder: Path) -> Catalog:
     detector = Detector(
         model,
         threshold=LEAST_SCORE,
+        orientations=looks,
         continuum=str(folder / "continuum.fits"),
         continuum_limit=f"{limit:.6g}Jy",
     )

@@ -136,6 +136,16 @@ class Model:
             temporary.write_bytes(data)
         return path
 
+    def looking(self, count: int) -> Model:
+        """The model as it is calibrated for that many looks at an image, see `skadetect.orientation`.
+
+        Its metadata's entry "looks" holds, by the number, a threshold and entries that take the place of its
+        own; a model without such an entry is given back as it is.
+        """
+        own = dict(self.metadata.get("looks", {}).get(str(count), {}))
+        threshold = own.pop("threshold", self.threshold)
+        return replace(self, threshold=threshold, metadata=self.metadata | own) if own else self
+
     @classmethod
     def load(cls, name: str | os.PathLike[str]) -> Model:
         """Read a shipped model by name, or a file by path.
