@@ -145,6 +145,7 @@ def run_skadetect(case: Case, out: Path, options: argparse.Namespace) -> tuple[R
         case.cube,
         model=options.model,
         threshold=options.threshold,
+        orientations=options.orientations,
         continuum=str(case.folder / "continuum.fits"),
         continuum_limit=f"{continuum_limit(case):.6g}Jy",
     )
@@ -300,6 +301,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmark-output/hi"))
     parser.add_argument("--model", default="hi", help="'none' runs the peer only")
     parser.add_argument("--threshold", type=float)
+    parser.add_argument("--orientations", type=int, default=1, help="ways to look at each cube: 1 or 8")
     options = parser.parse_args()
     groups: dict[str, list[Case]] = {}
     for case in map(Case.load, options.folders):
