@@ -74,7 +74,8 @@ def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> tuple[TileGr
     held += job.background.level.nbytes + job.background.rms.nbytes
     crew = given_crew(job.device, options)
     alone = _grid(job, options, crew, held)
-    if options.workers or uses_gpu(job.device) or not distribute.can_share_kernels():
+    alone_only = options.scheduler == "processes" or uses_gpu(job.device)
+    if options.workers or alone_only or not distribute.can_share_kernels():
         return alone, crew
     for workers in range(min(MOST_WORKERS, numba.config.NUMBA_NUM_THREADS, len(alone) // ROUNDS), 1, -1):
         crew = Crew(workers)

@@ -107,6 +107,7 @@ def test_as_many_tiles_at_a_time_as_cores_and_memory_allow(job: Job, monkeypatch
     assert plan(job, DetectOptions(tile=16))[1] == Crew(MOST_WORKERS)
     assert plan(job, DetectOptions(tile=16, workers=1))[1] == Crew()
     assert plan(job, DetectOptions(tile=16, workers=7))[1] == Crew(7)
+    assert plan(job, DetectOptions(tile=16, scheduler="processes"))[1] == Crew()
     assert plan(job, DetectOptions(tile=200))[1] == Crew()
     voxels = ArrayPixels(np.broadcast_to(np.float32(0), (2000, 2000, 2000)), AxisOrder((0, 1, 2)))
     large = replace(job, image=replace(job.image, pixels=voxels))

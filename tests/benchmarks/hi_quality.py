@@ -7,7 +7,7 @@ in its favour, or alike for all cubes of a group, or not at all; the last with S
 skadetect runs as shipped, nothing is tuned. Bright continuum is blanked for both at the same level. A group
 is folders whose names begin alike, up to "_".
 
-Usage: hi_quality.py FOLDER... [--out benchmark-output/hi] [--model NAME|FILE] [--threshold T]
+Usage: hi_quality.py FOLDER... [--out DIR] [--model NAME|FILE] [--threshold T] [--orientations 8]
 Writes OUT/quality.json, completeness_GROUP.png, pulls_GROUP.png and the catalogues.
 """
 
