@@ -1,8 +1,9 @@
 """Simulate the fields that the model `continuum` learns from and is validated on.
 
 Usage: make_fields.py FOLDER [GROUP...]. Groups: sdc1 (SDC1's telescope, moderately varied), telescopes (any
-telescope), validation (held out); all by default. A field that is there already is left alone, so a stopped
-run goes on. Seeds 900001 to 900005 are for tests and are never used here.
+telescope), validation (held out); all these by default; more (SDC1's again, for the second stage of `sdc1`).
+A field that is there already is left alone, so a stopped run goes on. Seeds 900001 to 900005 are for tests
+and are never used here.
 """
 
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 from skadetect.simulate import ContinuumOptions, random_telescope, simulate_continuum
 
 SDC1_SEEDS = range(1, 61)
+MORE_SEEDS = range(1001, 1241)
 TELESCOPE_SEEDS = range(101, 149)
 SHALLOW_SEEDS = range(201, 233)
 SHRINK = 0.25  # of the sources' sizes in the shallow fields
@@ -77,6 +79,9 @@ def main(folder: Path, groups: set[str]) -> None:
     if "sdc1" in groups:
         for seed in SDC1_SEEDS:
             make(folder / f"sdc1_{seed:03d}", sdc1_like(seed))
+    if "more" in groups:
+        for seed in MORE_SEEDS:
+            make(folder / f"sdc1_{seed}", sdc1_like(seed))
     if "telescopes" in groups:
         for seed in TELESCOPE_SEEDS:
             make(folder / f"telescope_{seed}", random_telescope(seed, size=1536))

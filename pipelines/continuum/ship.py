@@ -38,7 +38,7 @@ GROUPS = {"continuum": (SCORED, OTHERS, CALIBRATION), "sdc1": (SCORED,)}
 MERGE_LIMIT = -0.2
 LARGEST = 15_000_000  # bytes of a model file
 VALIDATION_KEYS = ("frequency", "completeness_snr", "real_snr", "radius", "lowest_purity")
-STAGES = ("config.toml", "refine.toml", "revise.toml", "sdc1.toml")
+STAGES = ("config.toml", "refine.toml", "revise.toml", "sdc1.toml", "sdc1_more.toml")
 REVISED = 2  # stages before the first one that revised labels are for
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
@@ -170,6 +170,8 @@ def commands(stages: list[dict[str, Any]]) -> list[str]:
     """What made the weights, in order."""
     train = []
     for number, name in enumerate(STAGES[: len(stages)]):
+        if name == "sdc1_more.toml":
+            train.append(f"python {FOLDER / 'make_fields.py'} {FOLDER / 'fields'} more")
         if number >= REVISED:
             before = FOLDER / Path(stages[number - 1]["options"]["out"]).name / "last.safetensors"
             train.append(f"python {FOLDER / 'revise_labels.py'} {before} {FOLDER / 'fields'}")
