@@ -11,7 +11,6 @@ import math
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from skadetect.beams import PixelBeam
 from skadetect.pixels import PixelSource
@@ -62,7 +61,7 @@ def _autocorrelation(plane: Floats) -> Floats | None:
     if np.count_nonzero(good) < MIN_PIXELS:
         return None
     noise = np.where(good, plane - plane[good].mean(), 0.0)
-    shape = tuple(fft.next_fast_len(n + REACH, real=True) for n in plane.shape)
+    shape = tuple(scipy.fft.next_fast_len(n + REACH, real=True) for n in plane.shape)
     products, pairs = (_lags(array, shape) for array in (noise, good.astype(np.float64)))
     mean = products / np.maximum(pairs, 0.05 * pairs[REACH, REACH])
     out: Floats = mean / mean[REACH, REACH]
@@ -71,8 +70,8 @@ def _autocorrelation(plane: Floats) -> Floats | None:
 
 def _lags(array: Floats, shape: tuple[int, ...]) -> Floats:
     """Sums of products of an array with itself moved by up to REACH pixels."""
-    power = np.abs(fft.rfft2(array, shape)) ** 2
-    sums = np.roll(fft.irfft2(power, shape), (REACH, REACH), axis=(0, 1))
+    power = np.abs(scipy.fft.rfft2(array, shape)) ** 2
+    sums = np.roll(scipy.fft.irfft2(power, shape), (REACH, REACH), axis=(0, 1))
     out: Floats = sums[: 2 * REACH + 1, : 2 * REACH + 1]
     return out
 

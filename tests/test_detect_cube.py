@@ -99,6 +99,8 @@ def test_probabilities_are_of_as_many_looks_as_the_model_knows(cube: Path, model
     np.testing.assert_allclose(looked["prob"], 1 / (1 + np.exp(-odds)), rtol=1e-4)
     assert looked.meta["thresh"] == 0.7 and min(looked["prob"]) >= 0.7
     assert Detector(both).detect(cube).meta["thresh"] == model.threshold
+    plain = [Detector(model, threshold=0.3, orientations=count).detect(cube) for count in (1, 8)]
+    assert plain[0]["score"].tolist() != plain[1]["score"].tolist()
 
 
 def test_nothing_found_is_a_catalogue_without_rows(cube: Path, model: Model, tmp_path: Path) -> None:

@@ -83,10 +83,8 @@ def number(item: int, _: None) -> int:
 
 def test_workers_have_numbers() -> None:
     assert worker_number() == 0
-    assert {result for _, result in map_tasks(number, range(12), None, workers=2, scheduler="processes")} <= {
-        0,
-        1,
-    }
+    tasks = map_tasks(number, range(12), None, workers=2, scheduler="processes")
+    assert {result for _, result in tasks} <= {0, 1}
 
 
 @pytest.mark.parametrize(("workers", "scheduler"), KINDS)

@@ -143,7 +143,8 @@ def fit_reliability(
     slopes = np.array([start.slopes.get(name, 0.0) for name in TERMS])
     fitted = np.array([name in free for name in TERMS])
     kept, n = start.constant + known[:, ~fitted] @ slopes[~fitted], int(fitted.sum())
-    design = np.column_stack([known[:, fitted], np.full(len(real), given is None)])
+    constant = np.ones(len(real)) if given is None else np.zeros(len(real))  # one that is given stays
+    design = np.column_stack([known[:, fitted], constant])
 
     def loss(values: Floats) -> tuple[float, Floats]:
         odds = kept + design @ values
