@@ -7,66 +7,38 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from skadetect import arena
-from skadetect.background import Background, BackgroundOptions, estimate_background
-from skadetect.blanking import blank, find_bad_channels
+from skadetect.blanking import blank
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
-from skadetect.catalog.cube_build import build_cube_catalog, probabilities
+from skadetect.catalog.cube_build import build_cube_catalog
 from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
-from skadetect.distribute import Pool
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
-from skadetect.infer import merge
-from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan, workers
-from skadetect.memory import Crew, return_freed_memory, trim
+from skadetect.job import workers
+from skadetect.memory import return_freed_memory
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, merge_levels
 from skadetect.resample import match_sampling
-from skadetect.views import ViewStore, level_views, view_key
+from skadetect.search import Search, bar, search_view
+from skadetect.second_look import AGAIN
+from skadetect.views import level_views
 
 __all__ = ["DetectOptions", "Detector", "detect"]
 
 logger = logging.getLogger(__name__)
 
-#: Pixels of a cell of a channel that are looked at: there are many channels, and a median over neighbours.
-CUBE_SAMPLES = 1600
 #: Pixels of an image that surely has several tiles: its workers start at once.
 MANY_PIXELS = 1 << 24
-#: Share of the memory that a view of a cube at a coarser level may take.
-HELD_SHARE = 0.15
 
 Part = tuple[Detections, Image]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One image and what it is searched with.
-
-    Attributes
-    ----------
-    source : object
-        What was given: a path can be known again by a later run.
-    image : Image
-        As it was opened.
-    model, digest
-        The folded model, and that of its weights as they are stored.
-    """
-
-    source: Source | Image
-    image: Image
-    model: Model
-    digest: str
 
 
 def detect(image: Source | Image, *, options: DetectOptions | None = None, **changes: Any) -> Catalog:
@@ -151,22 +123,22 @@ class Detector:
         if folder is not None and original.ndim == 2:
             raise InputError(f"{_described(original)}; products are made of the galaxies of a cube")
         original = _without_flagged(original, self.options)
-        run = _Run(image, original, *self.model_for(original))
+        run = self._search(image, original, resume_folder)
         normalization = run.model.normalization
         view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
-        views = level_views(view, count, store=self._view_store(run, view, resume_folder))
+        views = level_views(view, count, store=run.view_store(view))
         parts, seconds = [], 0.0
         with arena.run(), workers(self._device, self.options) as pool:
             if math.prod(view.shape) >= MANY_PIXELS:
                 pool.start()  # while the background is estimated
             for level, seen in enumerate(views):
-                rows, network = self._search(run, seen, level, pool, resume_folder)
+                rows, network = search_view(run, seen, pool, level=level)
                 parts.append((rows, seen))
                 seconds += network
         parts = merge_levels(parts, run.model)
         meta = {
-            "thresh": self._threshold(run.model),
+            "thresh": run.threshold,
             "modelsha": run.digest,
             "resampled": view.factor,
             "levels": count,
@@ -215,64 +187,8 @@ class Detector:
             raise InputError(f"{_described(cube)}; products are made of the galaxies of a cube")
         workers = max(options.workers, 1)
         how = ProductOptions.for_memory(options.max_memory, workers=workers, overwrite=overwrite)
-        with _bar(options.progress, "products") as show:
+        with bar(options.progress, "products") as show:
             write_products(catalog, cube, folder, options=how, progress=show)
-
-    def _search(
-        self,
-        run: _Run,
-        view: Image,
-        level: int,
-        pool: Pool,
-        resume_folder: str | os.PathLike[str] | None,
-    ) -> tuple[Detections, float]:
-        """Merged detections in one view of an image, and the network's seconds."""
-        options, label = self.options, f" of level {level}" if level else ""
-        with _bar(options.progress, f"background{label}") as show:
-            background = estimate_background(view, background_options(view), progress=show)
-        view = _without_bad_channels(view, background)
-        job = Job(
-            view,
-            background,
-            run.model,
-            self._least_score(run.model),
-            self._device,
-            options.precision,
-            options.orientations,
-        )
-        # Each view that is held is a quarter of the one before.
-        room = held_room(self._device, options)
-        (grid, crew), ledger = plan(job, options, held=4 / 3 * room if level else 0.0), None
-        key = view_key(run.source, view) if resume_folder is not None else None
-        if resume_folder is not None and key is not None:
-            ledger = ledger_of(Path(resume_folder) / f"level-{level}", key | {"model": run.digest}, job, grid)
-        with _bar(options.progress, f"tiles{label}") as show:
-            rows, seconds = detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
-        if view.ndim == 2:  # no more tiles: millions of rows have their memory now
-            arena.release()
-            trim()
-        return self._reliable(merge(rows, run.model), view, run.model, level), seconds
-
-    def _view_store(self, run: _Run, view: Image, resume_folder: str | os.PathLike[str] | None) -> ViewStore:
-        """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""
-        key, folder = view_key(run.source, view), None
-        if key is not None and resume_folder is not None:
-            folder = Path(resume_folder)
-        return ViewStore(held_room(self._device, self.options), folder, key or {})
-
-    def _least_score(self, model: Model) -> float:
-        """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
-        reliability, threshold = Reliability.of(model.metadata), self._threshold(model)
-        return threshold if reliability is None else min(reliability.least_score, threshold)
-
-    def _reliable(self, rows: Detections, view: Image, model: Model, level: int) -> Detections:
-        """The rows that are probable enough, if the model knows how probable they are."""
-        known = probabilities(rows, view, model, level=level)
-        return rows if known is None else rows.take(known >= self._threshold(model))
-
-    def _threshold(self, model: Model) -> float:
-        given = self.options.threshold
-        return model.threshold if given is None else given
 
     def model_for(self, image: Image) -> tuple[Model, str]:
         """The model for an image of its rank, batch norms folded, and the digest of its weights.
@@ -284,6 +200,26 @@ class Detector:
         ConfigError
             If the model knows no probabilities for so many orientations.
         """
+        base, digest = self._base(image)
+        return base.looking(self._looks(base)), digest
+
+    def _search(
+        self, source: Source | Image, image: Image, resume_folder: str | os.PathLike[str] | None
+    ) -> Search:
+        base, digest = self._base(image)
+        return Search(
+            source=source,
+            image=image,
+            model=base.looking(self._looks(base)),
+            first=base,
+            digest=digest,
+            options=self.options,
+            device=self._device,
+            folder=None if resume_folder is None else Path(resume_folder),
+        )
+
+    def _base(self, image: Image) -> tuple[Model, str]:
+        """The model for an image as it is calibrated for one look, and its digest."""
         given = self._given
         if given == "auto":
             given = MODELS[image.ndim]
@@ -292,14 +228,20 @@ class Detector:
         model, digest = self._load(given)
         if image.ndim != model.head.ndim:
             raise InputError(f"{_described(image)}; the model {model.name!r} expects {model.head.ndim}")
-        looks = self.options.orientations
-        known = [1, *sorted(map(int, model.metadata.get("looks", {})))]
-        if looks not in known and Reliability.of(model.metadata) is not None:
+        return model, digest
+
+    def _looks(self, model: Model) -> int | str:
+        """How an image is looked at: so many times, or once and again at what was found."""
+        looks, known = self.options.orientations, model.metadata.get("looks", {})
+        if looks is None:
+            return AGAIN if AGAIN in known else 1
+        numbers = sorted({1, *(int(key) for key in known if key != AGAIN)})
+        if looks not in numbers and Reliability.of(model.metadata) is not None:
             raise ConfigError(
-                f"orientations is {looks}, expected {' or '.join(map(str, known))}: for others the model "
+                f"orientations is {looks}, expected {' or '.join(map(str, numbers))}: for others the model "
                 f"{model.name!r} knows no probabilities"
             )
-        return model.looking(looks), digest
+        return looks
 
     def _load(self, given: str | os.PathLike[str] | Model) -> tuple[Model, str]:
         key = given.name if isinstance(given, Model) else os.fspath(given)
@@ -307,16 +249,6 @@ class Detector:
             model = given if isinstance(given, Model) else Model.load(given)
             self._loaded[key] = model.folded(), model.digest
         return self._loaded[key]
-
-
-def background_options(view: Image) -> BackgroundOptions | None:
-    """How the background of a view is estimated; None for the usual way."""
-    return BackgroundOptions(samples=CUBE_SAMPLES) if view.ndim == 3 else None
-
-
-def held_room(device: str, options: DetectOptions) -> float:
-    """Bytes for a view that is held in memory; none where each worker would have a copy."""
-    return 0.0 if given_crew(device, options).apart else HELD_SHARE * Crew().share(options.max_memory)
 
 
 def _described(image: Image) -> str:
@@ -333,15 +265,7 @@ def _without_flagged(image: Image, options: DetectOptions) -> Image:
     )
 
 
-def _without_bad_channels(view: Image, background: Background) -> Image:
-    """A cube without the channels whose noise stands out of their neighbours'."""
-    channels = find_bad_channels(background) if view.ndim == 3 else ()
-    if channels:
-        logger.info("%s: channels left out for their noise: %s", view.name, channels)
-    return blank(view, channels=channels)
-
-
-def _catalog(run: _Run, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:
+def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:
     """The catalogue of an image or of a cube."""
     if run.image.ndim == 3:
         return build_cube_catalog(parts, run.model, meta=meta)
@@ -366,21 +290,3 @@ def _changed(options: DetectOptions | None, changes: dict[str, Any]) -> DetectOp
     if unknown:
         raise ConfigError(f"unknown option {unknown[0]!r}, expected one of {', '.join(sorted(known))}")
     return replace(options or DetectOptions(), **changes)
-
-
-class _bar:
-    """A progress bar in the form of a callback (done, total)."""
-
-    def __init__(self, shown: bool, text: str) -> None:
-        self._bar = tqdm(desc=text, unit=" done", disable=not shown)
-
-    def __enter__(self) -> Any:
-        return partial(_advance, self._bar)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-
-def _advance(bar: Any, done: int, total: int) -> None:
-    bar.total = total
-    bar.update(done - bar.n)

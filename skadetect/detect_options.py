@@ -56,10 +56,11 @@ class DetectOptions:
     scheduler : str
         What a worker is: one of the "threads" of this process, or one of "processes", started by Dask; "auto"
         takes threads where Numba's can be shared. Workers on GPUs are processes.
-    orientations : int
+    orientations : int or None
         In how many ways an image is looked at, turned and mirrored: 1, 2, 4 or 8. The mean finds and measures
-        better and takes as many times as long. A model that knows probabilities, such as `hi`, knows them for
-        some of these numbers.
+        better and takes as many times as long. None is as the model is made: once, and with `hi` again in 4
+        ways wherever that shows what may be a galaxy (`skadetect.second_look`). A model that knows
+        probabilities, such as `hi`, knows them for that and for some of these numbers.
     progress : bool
         Show a progress bar.
     """
@@ -79,7 +80,7 @@ class DetectOptions:
     levels: int | None = None
     products: str | None = None
     scheduler: str = "auto"
-    orientations: int = 1
+    orientations: int | None = None
     progress: bool = False
 
     def __post_init__(self) -> None:
@@ -93,7 +94,7 @@ class DetectOptions:
             )
         if self.levels is not None and self.levels < 0:
             raise ConfigError(f"levels is {self.levels}, expected 0 or more")
-        if self.orientations not in ORIENTATIONS:
+        if self.orientations is not None and self.orientations not in ORIENTATIONS:
             raise ConfigError(f"orientations is {self.orientations}, expected 1, 2, 4 or 8")
         parse_flux(self.continuum_limit)
         parse_channels(self.flag_channels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,20 +123,19 @@ def workers(device: str, options: DetectOptions) -> distribute.Pool:
     return distribute.Pool(crew.workers, scheduler="processes" if crew.apart else "threads", overlap=overlap)
 
 
-def ledger_of(folder: Path, key: Mapping[str, Any], job: Job, grid: TileGrid) -> Ledger:
+def ledger_of(folder: Path, key: Mapping[str, Any], job: Job) -> Ledger:
     """Where the finished tiles of a job are kept, for a later run of the same.
 
     Parameters
     ----------
     folder : Path
     key : mapping
-        Of the pixels and of the model.
-    job, grid
-        Their threshold, tiles and device belong to the key, too.
+        Of the pixels, of the model and of the tiles.
+    job : Job
+        Its threshold, looks and device belong to the key, too.
     """
     settings = {
         "threshold": job.threshold,
-        "tile": list(grid.tile_shape),
         "orientations": job.orientations,
         "device": [job.device, job.precision] if job.device.startswith("cuda") else job.device,
     }
@@ -145,7 +144,7 @@ def ledger_of(folder: Path, key: Mapping[str, Any], job: Job, grid: TileGrid) ->
 
 def detect_tiles(
     job: Job,
-    grid: TileGrid,
+    tiles: Sequence[Tile],
     pool: distribute.Pool,
     *,
     crew: Crew | None = None,
@@ -158,8 +157,8 @@ def detect_tiles(
     ----------
     job : Job
         Image, background and model.
-    grid : TileGrid
-        From `plan`.
+    tiles : sequence of Tile
+        From `plan`, or windows; each knows its place in the sequence.
     pool : Pool
         From `workers`.
     crew : Crew, optional
@@ -170,9 +169,9 @@ def detect_tiles(
         Called with (tiles done, tiles in all).
     """
     finished = ledger.finished() if ledger is not None else {}
-    todo = [tile for tile in grid if tile.index not in finished]
+    todo = [tile for tile in tiles if tile.index not in finished]
     if finished:
-        logger.info("%d of %d tiles were finished before", len(finished), len(grid))
+        logger.info("%d of %d tiles were finished before", len(finished), len(tiles))
     if pool.overlap > 1 and todo and pool.scheduler == "threads":
         _prepare(job, todo[0])
     workers = crew.workers if crew is not None else pool.workers
@@ -181,9 +180,11 @@ def detect_tiles(
         if ledger is not None:
             ledger.add(todo[index].index, found, seconds)
         if show is not None:
-            show(len(finished), len(grid))
-    parts = [finished[index] for index in range(len(grid))]
-    network = sum(seconds for _, seconds in parts) / min(workers, len(grid))
+            show(len(finished), len(tiles))
+    if not tiles:
+        return Detections.empty(job.model.head.ndim, len(job.model.parameters)), 0.0
+    parts = [finished[index] for index in range(len(tiles))]
+    network = sum(seconds for _, seconds in parts) / min(workers, len(tiles))
     return Detections.concatenate([found for found, _ in parts]), network
 
 

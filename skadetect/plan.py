@@ -23,7 +23,7 @@ from skadetect.background import Background, estimate_background, mesh_shape
 from skadetect.beams import FWHM_PER_SIGMA
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.cube_build import build_cube_catalog
-from skadetect.detect import Detector, background_options, held_room
+from skadetect.detect import Detector
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.image import Image, Source, open_image
@@ -36,6 +36,8 @@ from skadetect.orientation import bytes_a_pixel
 from skadetect.pixels import ArrayPixels, AxisOrder, Corner
 from skadetect.pyramid import count_levels
 from skadetect.resample import BlockMeanPixels, block_mean, match_sampling
+from skadetect.search import background_options, held_room
+from skadetect.second_look import SecondLook, expected_pixels
 from skadetect.tiling import TileGrid
 from skadetect.views import ViewStore
 
@@ -60,8 +62,9 @@ class LevelPlan:
         Tiles worked on at a time.
     read_voxels : int
         What all tiles read together, halos included.
-    background_seconds, tile_seconds, reading_seconds : float
-        Wall time of the background, of the tiles, and of reading the file and averaging it.
+    background_seconds, tile_seconds, reading_seconds, again_seconds : float
+        Wall time of the background, of the tiles, of reading the file and averaging it, and of looking again
+        at as many candidates as there are in a cube like SDC2's.
     """
 
     shape: Corner
@@ -72,11 +75,12 @@ class LevelPlan:
     background_seconds: float
     tile_seconds: float
     reading_seconds: float
+    again_seconds: float
 
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.background_seconds + self.tile_seconds + self.reading_seconds
+        return self.background_seconds + self.tile_seconds + self.reading_seconds + self.again_seconds
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,9 @@ def measure_rates(view: Image, model: Model, options: DetectOptions) -> Rates:
         Tiles as large as theirs, or `TRIAL_VOXELS`, are tried.
     """
     threshold = options.threshold or model.threshold
-    job = Job(view, _flat(view), model, threshold, options.device, options.precision, options.orientations)
+    job = Job(
+        view, _flat(view), model, threshold, options.device, options.precision, options.orientations or 1
+    )
     read_shape = tile_grid(job, options)[0][0].read_shape
     z, y, x = (min(n, 64) for n in read_shape)
     _trial(view, model, options, _cut((z, y, x), model))  # compiles
@@ -215,7 +221,9 @@ def _trial(view: Image, model: Model, options: DetectOptions, shape: Corner) -> 
     voxels = math.prod(field.shape)
     background, seconds = _timed(lambda: estimate_background(field, background_options(field)))
     threshold = options.threshold or model.threshold
-    job = Job(field, background, model, threshold, options.device, options.precision, options.orientations)
+    job = Job(
+        field, background, model, threshold, options.device, options.precision, options.orientations or 1
+    )
     grid = TileGrid.cover(field.shape, field.shape, halo=model.halo, step=model.stride)
     (found, _), tile = _timed(lambda: detect_tile(grid[0], job))
     _, averaging = _timed(lambda: BlockMeanPixels(field.pixels, 2, 1.0).read((0, 0, 0), _halved(field.shape)))
@@ -254,7 +262,7 @@ def _levels(
     found: list[LevelPlan] = []
     reading = file_seconds * views[0].factor ** 2 * views[0].factor_z  # seconds a voxel of the view
     for level, view in enumerate(views):
-        job = Job(view, _flat(view), model, 0.5, options.device, options.precision, options.orientations)
+        job = Job(view, _flat(view), model, 0.5, options.device, options.precision, options.orientations or 1)
         grid, crew = tile_grid(job, options, held=4 / 3 * store.memory if level else 0.0)
         voxels, some = math.prod(view.shape), _sampled(grid)
         read = round(sum(math.prod(tile.read_shape) for tile in some) * len(grid) / len(some))
@@ -273,9 +281,16 @@ def _levels(
                 background_seconds=rates.background * voxels,
                 tile_seconds=rates.tile * read,
                 reading_seconds=making + reading * (voxels + read),
+                again_seconds=rates.tile * _again_voxels(grid, model) if level == 0 else 0.0,
             )
         )
     return tuple(found)
+
+
+def _again_voxels(grid: TileGrid, model: Model) -> float:
+    """What is read once more, for each look, around candidates; few are found on averaged pixels."""
+    again = SecondLook.of(model.metadata)
+    return 0.0 if again is None else again.orientations * expected_pixels(grid)
 
 
 def _sampled(grid: TileGrid) -> list[Any]:
@@ -293,7 +308,7 @@ def _peak(
     for level in levels:
         grid = TileGrid.cover(level.shape, level.tile_shape, halo=model.halo, step=model.stride)
         largest = max((t.read_shape for t in _sampled(grid)), key=math.prod)
-        beside = bytes_a_pixel(model, options.orientations)
+        beside = bytes_a_pixel(model, options.orientations or 1)
         tiles.append(level.workers * tile_bytes(largest, model, beside=beside))
     mesh = max(2 * _flat(view).level.nbytes for view in views)
     rows = round(ROW_BYTES * sources)

@@ -88,6 +88,15 @@ class TileGrid(Sequence[Tile]):
         z, y, x = (math.ceil(n / t) for n, t in zip(self.shape, self.tile_shape, strict=True))
         return z, y, x
 
+    @property
+    def most_read(self) -> int:
+        """Pixels that the largest tile reads."""
+        counts, extents = self.counts, []
+        for axis, count in enumerate(counts):
+            apart = math.prod(counts[axis + 1 :])  # of neighbours along the axis, in index
+            extents.append(max(self[place * apart].read_shape[axis] for place in range(count)))
+        return math.prod(extents)
+
     def __len__(self) -> int:
         return math.prod(self.counts)
 
@@ -105,10 +114,7 @@ class TileGrid(Sequence[Tile]):
         place = np.unravel_index(index, self.counts)
         lo = [int(i) * t for i, t in zip(place, self.tile_shape, strict=True)]
         hi = [min(a + t, n) for a, t, n in zip(lo, self.tile_shape, self.shape, strict=True)]
-        halos = list(zip(lo, hi, self.halo, self.step, strict=True))
-        read_lo = [max(a - _round_up(h, s), 0) for a, _, h, s in halos]
-        read_hi = [_round_up(min(b + h, n), s) for (_, b, h, s), n in zip(halos, self.shape, strict=True)]
-        return Tile(index, _corner(lo), _corner(hi), _corner(read_lo), _corner(read_hi))
+        return tile_of(index, _corner(lo), _corner(hi), self)
 
     def owner(self, position: NDArray[np.float64]) -> NDArray[np.int64]:
         """Index of the tile that owns each position; positions outside the image go to the nearest tile.
@@ -128,6 +134,24 @@ class TileGrid(Sequence[Tile]):
         place[:, 3 - ndim :] = np.clip(pixel, 0, np.array(self.shape[3 - ndim :]) - 1)
         place //= np.array(self.tile_shape)
         return np.ravel_multi_index((place[:, 0], place[:, 1], place[:, 2]), self.counts).astype(np.int64)
+
+
+def tile_of(index: int, lo: Corner, hi: Corner, grid: TileGrid) -> Tile:
+    """The tile that owns lo <= pixel < hi of a grid's image, and reads a halo more.
+
+    Parameters
+    ----------
+    index : int
+        Its number.
+    lo, hi : (z, y, x)
+        Within the image; `lo` in multiples of the step.
+    grid : TileGrid
+        Its shape, halo and step.
+    """
+    halos = list(zip(lo, hi, grid.halo, grid.step, strict=True))
+    read_lo = [max(a - _round_up(h, s), 0) for a, _, h, s in halos]
+    read_hi = [_round_up(min(b + h, n), s) for (_, b, h, s), n in zip(halos, grid.shape, strict=True)]
+    return Tile(index, lo, hi, _corner(read_lo), _corner(read_hi))
 
 
 def _round_up(value: int, step: int) -> int:

@@ -13,6 +13,8 @@ from skadetect.catalog.probability import Reliability
 from skadetect.detect import Detector
 from skadetect.errors import ConfigError, InputError
 from skadetect.nn.model import Model
+from skadetect.second_look import AGAIN, near
+from skadetect.tiling import TileGrid
 from tests.fits_files import sky_header
 from tests.nn.networks import cube_model
 
@@ -56,7 +58,7 @@ def test_views_on_disk_give_the_catalogue_of_views_in_memory(
 ) -> None:
     detector = Detector(replace(model, metadata={"pyramid": True}))
     held = detector.detect(cube)
-    monkeypatch.setattr("skadetect.detect.HELD_SHARE", 0.0)
+    monkeypatch.setattr("skadetect.search.HELD_SHARE", 0.0)
     stored, again = (detector.detect(cube, resume_folder=tmp_path / "parts") for _ in range(2))
     assert len(list((tmp_path / "parts").glob("view-*.f32"))) == 2
     assert len(held) == len(stored) == len(again) > 5
@@ -101,6 +103,35 @@ def test_probabilities_are_of_as_many_looks_as_the_model_knows(cube: Path, model
     assert Detector(both).detect(cube).meta["thresh"] == model.threshold
     plain = [Detector(model, threshold=0.3, orientations=count).detect(cube) for count in (1, 8)]
     assert plain[0]["score"].tolist() != plain[1]["score"].tolist()
+
+
+def test_a_second_look_says_what_eight_looks_say_of_what_one_look_found(
+    cube: Path, model: Model, tmp_path: Path
+) -> None:
+    one, eight = (Reliability(0.1, constant, {"score": 1.0}).to_dict() for constant in (0.0, 0.5))
+    several = {"reliability": eight, "threshold": 0.52}
+    again = several | {"second_look": {"orientations": 8, "least": 0.5}}
+    known = replace(model, metadata={"reliability": one, "looks": {"8": several, AGAIN: again}})
+    detector = Detector(known)
+    looked, first = detector.detect(cube), Detector(known, orientations=1, threshold=0.5).detect(cube)
+    everywhere = Detector(known, orientations=8).detect(cube)
+    places, seen, found = (
+        np.stack([np.asarray(each[axis].value) for axis in "zyx"], axis=1)
+        for each in (everywhere, first, looked)
+    )
+    grid = TileGrid.cover(SHAPE, SHAPE, halo=known.halo, step=known.stride)
+    wanted = near(places, seen, grid)
+    assert 3 < wanted.sum() < len(places)
+    np.testing.assert_allclose(found, places[wanted], atol=1e-3)
+    np.testing.assert_allclose(looked["prob"], np.asarray(everywhere["prob"])[wanted], rtol=1e-4)
+    assert looked.meta["thresh"] == 0.52
+    others = [Detector(known, tile=16), Detector(known, workers=2), Detector(known, tile=24, workers=2)]
+    for other in others:
+        np.testing.assert_allclose(other.detect(cube)["x"].value, looked["x"].value, atol=1e-3)
+    stopped = [detector.detect(cube, resume_folder=tmp_path / "parts") for _ in range(2)]
+    assert list((tmp_path / "parts" / "level-0-again").glob("tile-*"))
+    for each in stopped:
+        np.testing.assert_array_equal(each["x"].value, looked["x"].value)
 
 
 def test_nothing_found_is_a_catalogue_without_rows(cube: Path, model: Model, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,6 +58,13 @@ def test_by_hand() -> None:
     assert (last.read_lo, last.read_hi) == ((0, 104, 104), (1, 160, 176))
     assert [tile.index for tile in grid] == list(range(9))
     assert grid[7:] == [grid[7], grid[8]]
+
+
+@given(corners, corners, halos, small)
+@settings(max_examples=40, deadline=None)
+def test_the_most_that_a_tile_reads(shape, tile_shape, halo, step) -> None:  # type: ignore[no-untyped-def]
+    grid = TileGrid.cover(shape, tile_shape, halo=halo, step=step)
+    assert grid.most_read == max(math.prod(tile.read_shape) for tile in grid)
 
 
 def test_a_tile_is_not_larger_than_the_image() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from skadetect.catalog.flux_scale import FluxScale
 from skadetect.nn.model import Model
+from skadetect.second_look import AGAIN
 from skadetect.train.card import facts, head, inputs, network, pull_rows, table
 
 FLOORS = {
@@ -86,8 +87,7 @@ def training(model: Model) -> str:
 
 def validation(model: Model) -> str:
     """The official score of the validation cubes of natural density, and what the threshold was chosen by."""
-    looks = [1, *map(int, model.metadata.get("looks", {}))]
-    seen = [model.looking(count) for count in looks]
+    seen = [model.looking(how) for how in (AGAIN, 1)]
     values = [each.metadata["validation"] for each in seen]
     words = {
         "official SDC2 score": [f"{each['score']:.1f}" for each in values],
@@ -100,9 +100,9 @@ def validation(model: Model) -> str:
         (chosen, *(f"{each.threshold:.2f}" for each in seen)),
         *((name, *row) for name, row in words.items()),
     ]
-    columns = ("metric", "one look", *(f"`--orientations {count}`" for count in looks[1:]))
+    columns = ("metric", "second look at candidates", "one look (`--orientations 1`)")
     names = ", ".join(f"`{name}`" for name in values[0]["cubes"])
-    slopes = model.metadata["reliability"]["slopes"]
+    slopes = seen[0].metadata["reliability"]["slopes"]
     listed = ", ".join(f"{name} {value:.2f}" for name, value in slopes.items())
     return (
         f"On the validation cubes {names} of make_cubes.py, at natural density.\n\n"
@@ -127,7 +127,7 @@ def fluxes(model: Model) -> str:
 
 def errors(model: Model) -> str:
     """How errors were calibrated, and how well that holds."""
-    metadata = model.metadata
+    metadata = model.looking(AGAIN).metadata
     fitted = [
         (f"`{name}`", f"{factor:.3g}", f"{floor:.3g}", FLOORS.get(name, "value"))
         for name, (factor, floor) in metadata["error_calibration"].items()

@@ -23,6 +23,10 @@ CUBES = {
     "validation": {
         "sdc2_1": _sdc2(910001, 1010.0, SDC2_SHAPE),
         "sdc2_2": _sdc2(910002, 1085.0, SDC2_SHAPE),
+        **{
+            f"sdc2_{number}": _sdc2(939998 + number, 915.0 + 15.0 * number, SDC2_SHAPE)
+            for number in range(3, 15)
+        },
         "dense_1": _sdc2(910003, 1045.0, SDC2_SHAPE, DENSITY),
         "dense_2": _sdc2(910004, 966.0, SDC2_SHAPE, DENSITY),
         "dense_3": _sdc2(910005, 1090.0, SDC2_SHAPE, DENSITY),

@@ -7,7 +7,7 @@ had fewer. Errors are calibrated on all of them. Leaves a picture of the pulls b
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,11 @@ from skadetect.image import open_image
 from skadetect.nn.model import Model
 from skadetect.pyramid import octaves_beyond
 from skadetect.resample import block_mean
+from skadetect.second_look import AGAIN, SecondLook
 
 NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
 LEAST_SCORE = 0.15
-LOOKS = 8  # orientations that the model is calibrated for beside one
+SECOND_LOOK = SecondLook(orientations=4, least=0.3)
 LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
@@ -61,7 +62,8 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
     scale = fluxes({folder.name: detect(model, folder) for folder in folders(cubes)}, cubes)
     model = replace(model, metadata=model.metadata | {"flux_scale": scale.to_dict()})
-    one, several = (calibration_of(model, cubes, trained, looks=count) for count in (1, LOOKS))
+    one = calibration_of(model, cubes, trained.with_name("pulls-one.png"))
+    again = calibration_of(looking_again(model, one), cubes, trained.with_name("pulls.png"))
     before, last = (FOLDER / Path(s["options"]["out"]).name / "last.safetensors" for s in stages[-2:])
     mean = FOLDER / "run-averaged" / "last.safetensors"
     metadata = {
@@ -80,7 +82,7 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
             f"python {FOLDER / 'ship.py'} {mean} {FOLDER / 'cubes'}",
         ],
         "training": stages,
-        "looks": {str(LOOKS): several},
+        "looks": {AGAIN: again | {"second_look": asdict(SECOND_LOOK)}},
     }
     threshold = one.pop("threshold")
     shipped = replace(model, threshold=threshold, metadata=metadata | one)
@@ -89,18 +91,26 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - start:.0f} s")
 
 
-def calibration_of(model: Model, cubes: Path, trained: Path, *, looks: int) -> dict[str, Any]:
-    """Threshold and metadata that hold for that many looks at a cube."""
-    found = {folder.name: detect(model, folder, looks) for folder in folders(cubes)}
+def looking_again(model: Model, one: dict[str, Any]) -> Model:
+    """A model that looks again at what is plausible after one look, not calibrated for that yet."""
+    own = {"threshold": LEAST_SCORE, "reliability": None, "second_look": asdict(SECOND_LOOK)}
+    return replace(
+        model, metadata=model.metadata | {"reliability": one["reliability"], "looks": {AGAIN: own}}
+    )
+
+
+def calibration_of(model: Model, cubes: Path, picture: Path) -> dict[str, Any]:
+    """Threshold and metadata that hold for a model as it looks at cubes; draws the pulls."""
+    found = {folder.name: detect(model, folder) for folder in folders(cubes)}
     cases = matched(found, cubes)
     reliability = fit(cases)
     for catalog in found.values():
         catalog.table["prob"][:] = reliability.probability(columns(catalog))
     threshold, validation = best_threshold([c for c in cases if c.name.startswith((NATURAL, DENSE))])
-    print(f"threshold {threshold:.3f} for {looks} looks:", validation)
+    print(f"threshold {threshold:.3f}:", validation)
     pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
     calibration = fit_calibration(pairs)
-    plot_pulls(trained.with_name(f"pulls-{looks}.png"), pulls(pairs, calibration), title=model.name)
+    plot_pulls(picture, pulls(pairs, calibration), title=model.name)
     return {
         "threshold": threshold,
         "reliability": reliability.to_dict(),
@@ -118,15 +128,13 @@ def folders(cubes: Path) -> list[Path]:
     return found
 
 
-def detect(model: Model, folder: Path, looks: int = 1) -> Catalog:
+def detect(model: Model, folder: Path) -> Catalog:
     """Everything above a low score; pixels before bright continuum are blanked, as the benchmark does."""
     planes = np.squeeze(fits.getdata(folder / "cube.fits", memmap=True))
     thin = np.asarray(planes[:: max(len(planes) // 16, 1)], np.float32)
     limit = CONTINUUM_LIMIT * 1.4826 * float(np.median(-thin[thin < 0]))
     detector = Detector(
-        model,
-        threshold=LEAST_SCORE,
-        orientations=looks,
+        replace(model, threshold=LEAST_SCORE),
         continuum=str(folder / "continuum.fits"),
         continuum_limit=f"{limit:.6g}Jy",
     )

@@ -115,8 +115,9 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option(
     "--orientations",
     type=int,
-    help="Ways to look at an image, turned and mirrored: 1, 2, 4 or 8, of a cube 1 or 8. Their mean finds "
-    "and measures better and takes as many times as long. [default: 1]",
+    help="Ways to look at an image, turned and mirrored: 1, 2, 4 or 8. Their mean finds and measures better "
+    "and takes as many times as long. [default: 1; a cube is looked at once, and again in 4 ways where that "
+    "shows what may be a galaxy]",
 )
 @click.option(
     "--products",

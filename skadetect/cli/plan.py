@@ -31,7 +31,7 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 @click.option("--model", help="Model as for detect. [default: by the image]")
 @click.option("--beam", metavar='"BMAJ BMIN BPA"', help="Beam, where the header has none.")
 @click.option("--levels", type=click.IntRange(min=0), help="Coarser searches of a cube, as for detect.")
-@click.option("--orientations", type=int, help="Ways to look at the image, as for detect. [default: 1]")
+@click.option("--orientations", type=int, help="Ways to look at the image, as for detect.")
 @click.option("--tile", type=int, help="Side of the tiles in pixels. [default: automatic]")
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: as many as are fastest]")
 @click.option("--max-memory", metavar="SIZE", help="Memory to stay within. [default: 2GB]")
@@ -65,11 +65,12 @@ def _text(plan: Plan) -> str:
     size, most = 4 * math.prod(plan.file_shape), max(level.workers for level in plan.levels)
     lines = [
         f"{plan.name}: {_shape(plan.file_shape)} pixels, {size / 1e9:.3g} GB as float32; model {plan.model}",
-        f"{'search on':>22} {'tile':>18} {'tiles':>8} {'background':>12} {'network':>12} {'reading':>12}",
+        f"{'search on':>22} {'tile':>18} {'tiles':>8} {'background':>12} {'network':>12} "
+        f"{'second look':>12} {'reading':>12}",
     ]
     for level in plan.levels:
-        parts = (level.background_seconds, level.tile_seconds, level.reading_seconds)
-        times = " ".join(f"{_duration(seconds):>12}" for seconds in parts)
+        network = (level.background_seconds, level.tile_seconds, level.again_seconds)
+        times = " ".join(f"{_duration(seconds):>12}" for seconds in (*network, level.reading_seconds))
         lines.append(f"{_shape(level.shape):>22} {_shape(level.tile_shape):>18} {level.n_tiles:8} {times}")
     lines += [
         f"time    {_duration(plan.seconds)}, of which {_duration(plan.catalog_seconds)} for the catalogue",

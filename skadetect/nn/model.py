@@ -136,13 +136,14 @@ class Model:
             temporary.write_bytes(data)
         return path
 
-    def looking(self, count: int) -> Model:
-        """The model as it is calibrated for that many looks at an image, see `skadetect.orientation`.
+    def looking(self, how: int | str) -> Model:
+        """The model as it is calibrated for a way to look at an image.
 
-        Its metadata's entry "looks" holds, by the number, a threshold and entries that take the place of its
-        own; a model without such an entry is given back as it is.
+        Its metadata's entry "looks" holds, by the number of looks (`skadetect.orientation`) or by a name
+        (`skadetect.second_look`), a threshold and entries that take the place of its own; a model without
+        such an entry is given back as it is.
         """
-        own = dict(self.metadata.get("looks", {}).get(str(count), {}))
+        own = dict(self.metadata.get("looks", {}).get(str(how), {}))
         threshold = own.pop("threshold", self.threshold)
         return replace(self, threshold=threshold, metadata=self.metadata | own) if own else self
 

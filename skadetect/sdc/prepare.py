@@ -13,11 +13,11 @@ from astropy.io import fits
 
 from skadetect.atomic import atomic_path
 from skadetect.background import estimate_background
-from skadetect.detect import background_options
 from skadetect.image import Image, open_image
 from skadetect.ledger import file_identity
 from skadetect.sdc.cutout import Window, write_cutout
 from skadetect.sdc.steps import Steps, make_folder
+from skadetect.search import background_options
 
 logger = logging.getLogger(__name__)
 

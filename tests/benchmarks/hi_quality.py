@@ -7,7 +7,7 @@ in its favour, or alike for all cubes of a group, or not at all; the last with S
 skadetect runs as shipped, nothing is tuned. Bright continuum is blanked for both at the same level. A group
 is folders whose names begin alike, up to "_".
 
-Usage: hi_quality.py FOLDER... [--out DIR] [--model NAME|FILE] [--threshold T] [--orientations 8]
+Usage: hi_quality.py FOLDER... [--out DIR] [--model NAME|FILE] [--threshold T] [--orientations 1]
 Writes OUT/quality.json, completeness_GROUP.png, pulls_GROUP.png and the catalogues.
 """
 
@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmark-output/hi"))
     parser.add_argument("--model", default="hi", help="'none' runs the peer only")
     parser.add_argument("--threshold", type=float)
-    parser.add_argument("--orientations", type=int, default=1, help="ways to look at each cube: 1 or 8")
+    parser.add_argument("--orientations", type=int, help="ways to look at each cube; as shipped by default")
     options = parser.parse_args()
     groups: dict[str, list[Case]] = {}
     for case in map(Case.load, options.folders):

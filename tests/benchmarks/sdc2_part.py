@@ -1,7 +1,8 @@
 """The whole cube of SDC2 planned from its header, and a part of it run: is the estimate right?
 
-The whole cube is a sparse file (no disk space); the part is simulated noise with galaxies, streamed to a file
-of 1/200 of the voxels. What `skadetect plan` says of the part is compared with what `skadetect detect` takes.
+The whole cube is a sparse file (no disk space); the part is a simulated sky of SDC2's density,
+noise and channels, 1/200 of its voxels. What `skadetect plan` says of the part is compared with what
+`skadetect detect` takes.
 
 Usage: sdc2_part.py FOLDER [--share 200] [--max-memory 2GB]
 """
@@ -16,16 +17,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from peak_memory import run_watched
 
-from skadetect.simulate import HiOptions
-from skadetect.simulate.hi_files import cube_header, write_planes
+from skadetect.simulate import HiOptions, simulate_hi
+from skadetect.simulate.hi_files import cube_header
 from skadetect.simulate.hi_options import HiTelescope
-from skadetect.train.augment import correlated_noise
 
 SHAPE = (6668, 5851, 5851)
-CHANNELS = 16
 TOLERANCE = 0.2
 
 
@@ -38,22 +36,13 @@ def write_sparse(path: Path) -> None:
         handle.truncate(size + -size % 2880)
 
 
-def write_part(path: Path, share: int) -> None:
-    """Noise as the beam correlates it with lines in it, all channels of a square."""
+def make_part(folder: Path, share: int) -> Path:
+    """A simulated sky of all channels of a square, unless it is there."""
     side = round(math.sqrt(SHAPE[1] * SHAPE[2] / share))
-    shape = (SHAPE[0], side, side)
-    telescope = HiTelescope.from_options(HiOptions(shape=shape))
-    rng = np.random.default_rng(7)
-    slab = correlated_noise((CHANNELS, side, side), telescope.beam, rng)
-    y, x = rng.integers(3, side - 3, (2, side * side // 4000))
-    slab[:, y, x] += 4.0
-
-    def slabs():  # type: ignore[no-untyped-def]
-        for first in range(0, shape[0], CHANNELS):
-            sign = -1.0 if first // CHANNELS % 3 else 1.0  # lines in every third slab, holes in the others
-            yield (2.8e-5 * sign * np.roll(slab, first, axis=2))[: shape[0] - first].astype(np.float32)
-
-    write_planes(path, cube_header(telescope, (180.0, -30.0)), slabs())
+    cube = folder / f"part_{share}" / "cube.fits"
+    if not (cube.parent / "truth.txt").exists():
+        simulate_hi(cube.parent, options=HiOptions(shape=(SHAPE[0], side, side), seed=7))
+    return cube
 
 
 def planned(path: Path, memory: str) -> dict:
@@ -72,11 +61,9 @@ def main() -> None:
     parser.add_argument("--max-memory", default="2GB")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    whole, part = options.folder / "sky_full_v2.fits", options.folder / f"part_{options.share}.fits"
+    whole, part = options.folder / "sky_full_v2.fits", make_part(options.folder, options.share)
     if not whole.exists():
         write_sparse(whole)
-    if not part.exists():
-        write_part(part, options.share)
     for path in (whole, part):
         plan = planned(path, options.max_memory)
         size = " x ".join(map(str, plan["file_shape"]))

@@ -1,0 +1,210 @@
+"""Search one view of an image: background, tiles, a second look at the candidates, one row a source."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from skadetect import arena
+from skadetect.background import Background, BackgroundOptions, estimate_background
+from skadetect.blanking import blank, find_bad_channels
+from skadetect.catalog.cube_build import probabilities
+from skadetect.catalog.probability import Reliability
+from skadetect.detect_options import DetectOptions
+from skadetect.detections import Detections
+from skadetect.distribute import Pool
+from skadetect.image import Image, Source
+from skadetect.infer import merge
+from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan
+from skadetect.memory import Crew, trim
+from skadetect.nn.model import Model
+from skadetect.second_look import SecondLook, near, windows
+from skadetect.tiling import Tile
+from skadetect.views import ViewStore, view_key
+
+logger = logging.getLogger(__name__)
+
+#: Pixels of a cell of a channel that are looked at: there are many channels, and a median over neighbours.
+CUBE_SAMPLES = 1600
+#: Share of the memory that a view of a cube at a coarser level may take.
+HELD_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Search:
+    """One image and what it is searched with.
+
+    Attributes
+    ----------
+    source : object
+        What was given: a path can be known again by a later run.
+    image : Image
+        As it was opened.
+    model : Model
+        Batch norms folded, calibrated for the looks that the options ask for.
+    first : Model
+        The same, calibrated for one look: it says what is looked at again.
+    digest : str
+        Of the weights as they are stored.
+    options : DetectOptions
+    device : str
+        What the options' device stands for.
+    folder : Path or None
+        Where finished tiles are kept for a later run.
+    """
+
+    source: Source | Image
+    image: Image
+    model: Model
+    first: Model
+    digest: str
+    options: DetectOptions
+    device: str
+    folder: Path | None = None
+
+    @property
+    def again(self) -> SecondLook | None:
+        """How candidates are looked at again; None if they are not."""
+        return SecondLook.of(self.model.metadata)
+
+    @property
+    def threshold(self) -> float:
+        """Least score of a source, or probability if the model is calibrated."""
+        given = self.options.threshold
+        return self.model.threshold if given is None else given
+
+    def least_score(self, model: Model) -> float:
+        """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
+        reliability = Reliability.of(model.metadata)
+        return self.threshold if reliability is None else min(reliability.least_score, self.threshold)
+
+    def view_store(self, view: Image) -> ViewStore:
+        """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""
+        key = view_key(self.source, view)
+        folder = self.folder if key is not None else None
+        return ViewStore(held_room(self.device, self.options), folder, key or {})
+
+
+def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tuple[Detections, float]:
+    """Merged detections in one view of an image, and the network's wall seconds.
+
+    Parameters
+    ----------
+    run : Search
+    view : Image
+        The image as the network sees it, or a coarser view of it.
+    pool : Pool
+        From `skadetect.job.workers`.
+    level : int
+        How often the resolution was halved; see `skadetect.pyramid`.
+    """
+    options, label = run.options, f" of level {level}" if level else ""
+    with bar(options.progress, f"background{label}") as show:
+        background = estimate_background(view, background_options(view), progress=show)
+    view = _without_bad_channels(view, background)
+    looks = 1 if run.again is not None else options.orientations or 1
+    score = run.least_score(run.first)
+    job = Job(view, background, run.first, score, run.device, options.precision, looks)
+    rows, seconds = _tiles(run, job, pool, level)
+    if view.ndim == 2:  # no more tiles: millions of rows have their memory now
+        arena.release()
+        trim()
+    rows = merge(rows, run.model)
+    if run.again is not None:
+        rows, more = _look_again(run, job, rows, pool, level)
+        seconds += more
+    return _probable(rows, view, run.model, level, run.threshold), seconds
+
+
+def background_options(view: Image) -> BackgroundOptions | None:
+    """How the background of a view is estimated; None for the usual way."""
+    return BackgroundOptions(samples=CUBE_SAMPLES) if view.ndim == 3 else None
+
+
+def held_room(device: str, options: DetectOptions) -> float:
+    """Bytes for a view that is held in memory; none where each worker would have a copy."""
+    return 0.0 if given_crew(device, options).apart else HELD_SHARE * Crew().share(options.max_memory)
+
+
+class bar:
+    """A progress bar in the form of a callback (done, total)."""
+
+    def __init__(self, shown: bool, text: str) -> None:
+        self._bar = tqdm(desc=text, unit=" done", disable=not shown)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return partial(_advance, self._bar)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _tiles(run: Search, job: Job, pool: Pool, level: int) -> tuple[Detections, float]:
+    """Candidates of all of a view."""
+    grid, crew = plan(job, run.options, held=_held(run, level))
+    ledger = _ledger(run, job, f"level-{level}", {"tile": list(grid.tile_shape)})
+    with bar(run.options.progress, f"tiles{f' of level {level}' if level else ''}") as show:
+        return detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
+
+
+def _look_again(run: Search, job: Job, rows: Detections, pool: Pool, level: int) -> tuple[Detections, float]:
+    """What is there where one look found something plausible, by the mean of several looks."""
+    assert run.again is not None
+    given = run.options.threshold
+    least = run.again.least if given is None else min(run.again.least, given)
+    centres = _probable(rows, job.image, run.first, level, least).position
+    job = replace(job, orientations=run.again.orientations, threshold=run.least_score(run.model))
+    grid, crew = plan(job, run.options, held=_held(run, level))
+    tiles = windows(centres, grid, most=grid.most_read)
+    logger.debug("%d candidates are looked at again in %d windows", len(centres), len(tiles))
+    ledger = _ledger(run, job, f"level-{level}-again", {"windows": _digest(tiles)})
+    with bar(run.options.progress, f"second look{f' of level {level}' if level else ''}") as show:
+        found, seconds = detect_tiles(job, tiles, pool, crew=crew, ledger=ledger, show=show)
+    return merge(found.take(near(found.position, centres, grid)), run.model), seconds
+
+
+def _ledger(run: Search, job: Job, name: str, tiles: Mapping[str, Any]) -> Any:
+    """Where finished tiles are kept, if they are."""
+    key = view_key(run.source, job.image)
+    if run.folder is None or key is None:
+        return None
+    return ledger_of(run.folder / name, {**key, "model": run.digest, **tiles}, job)
+
+
+def _held(run: Search, level: int) -> float:
+    """Bytes that views are held in: each is a quarter of the one before."""
+    return 4 / 3 * held_room(run.device, run.options) if level else 0.0
+
+
+def _probable(rows: Detections, view: Image, model: Model, level: int, least: float) -> Detections:
+    """The rows that are probable enough, if the model knows how probable they are."""
+    known = probabilities(rows, view, model, level=level)
+    return rows if known is None else rows.take(known >= least)
+
+
+def _without_bad_channels(view: Image, background: Background) -> Image:
+    """A cube without the channels whose noise stands out of their neighbours'."""
+    channels = find_bad_channels(background) if view.ndim == 3 else ()
+    if channels:
+        logger.info("%s: channels left out for their noise: %s", view.name, channels)
+    return blank(view, channels=channels)
+
+
+def _digest(tiles: Sequence[Tile]) -> str:
+    """What tells one set of windows from another."""
+    corners: NDArray[np.int64] = np.array([(tile.own_lo, tile.own_hi) for tile in tiles], np.int64)
+    return hashlib.sha256(corners.tobytes()).hexdigest()[:16]
+
+
+def _advance(bar: Any, done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
