@@ -35,6 +35,10 @@ __all__ = ["DetectOptions", "Detector", "detect"]
 
 logger = logging.getLogger(__name__)
 
+#: Sources a beam below which noise may be a good part of what a model of crowded fields finds at its own
+#: threshold, and a threshold that leaves a third of it: twelve simulated fields of other telescopes that were as
+#: sparse gave 701 rows, 73 % of them real, and 464 at that threshold, 88 % of them real.
+SPARSE, SPARSE_THRESHOLD = 1 / 500, 0.6
 #: Pixels of an image that surely has several tiles: its workers start at once.
 MANY_PIXELS = 1 << 24
 
@@ -147,6 +151,8 @@ class Detector:
         catalog = _catalog(run, parts, meta)
         catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
         logger.info("%s: %d sources in %.1f s", original.name, len(catalog), wall)
+        if original.ndim == 2 and self.options.threshold is None:
+            _warn_if_sparse(view, len(catalog))
         if folder is not None:
             self.write_products(catalog, original, folder)
         return catalog
@@ -253,6 +259,20 @@ class Detector:
 
 def _described(image: Image) -> str:
     return f"{image.name} has {image.ndim} axes beside degenerate ones, shape {image.shape}"
+
+
+def _warn_if_sparse(view: Image, found: int) -> None:
+    """Say that a field has so few sources that noise may be a good part of them."""
+    beams = math.prod(view.shape) / max(view.pixel_beam.area, 1.0)
+    if 0 < found < SPARSE * beams:
+        logger.warning(
+            "%s: %d sources in %.3g beams. In fields as sparse as that a quarter of the rows may be noise; "
+            "--threshold %g leaves about a third of those",
+            view.name,
+            found,
+            beams,
+            SPARSE_THRESHOLD,
+        )
 
 
 def _without_flagged(image: Image, options: DetectOptions) -> Image:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy.ndimage import gaussian_filter
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
@@ -127,6 +128,24 @@ def test_an_empty_catalogue_is_a_result(model_file: Path) -> None:
         found = skadetect.detect((pixels, header), model=str(model_file), threshold=0.999999)
         assert len(found) == 0
         assert {"ra", "dec", "x", "y", "int_flux"} <= set(found.table.colnames)
+
+
+@pytest.mark.parametrize(
+    ("sources", "threshold", "warned"), [(2, None, True), (2, 0.5, False), (60, None, False)]
+)
+def test_of_a_sparse_field_it_is_said_that_noise_may_be_among_the_sources(
+    sources: int, threshold: float | None, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(4)
+    pixels = np.zeros((384, 384))
+    pixels[tuple(rng.integers(20, 364, (2, sources)))] = 60.0
+    sigma = 3.0 / 2.3548  # of sky_header's beam
+    noise = gaussian_filter(rng.normal(0.0, 1.0, pixels.shape), sigma) * 2 * sigma * np.pi**0.5
+    pixels = noise + 2 * np.pi * sigma**2 * gaussian_filter(pixels, sigma)
+    header = sky_header(384, 384)
+    found = skadetect.detect((pixels.astype(np.float32), header), threshold=threshold)
+    assert sources - 8 <= len(found) <= sources + 12
+    assert any("may be noise; --threshold 0.6" in line for line in caplog.messages) == warned
 
 
 def test_provenance_says_how(whole: Catalog, model_file: Path) -> None:

@@ -15,7 +15,9 @@ LIMITS = """\
 - It learned from simulations only: populations and imaging as in SDC1 at 560 MHz, and variations of that.
   Galactic emission, giant radio galaxies and strong calibration errors are not among them.
 - It looks {reach} pixels around a source. Emission much larger than the beam is found in pieces.
-- `score` is the network's objectness, tuned to a threshold; it is no calibrated probability.
+- `score` is the network's objectness, tuned to a threshold; it is no calibrated probability. The threshold is
+  that of fields as crowded as SDC1's, and noise has as many faint peaks anywhere: in twelve simulated fields
+  with less than a source in 500 beams 73 % of the rows of `continuum` were real at it, and 88 % at 0.6.
 - Sources expected to peak below {min_snr} times the local noise were no targets.
 - Fluxes are apparent: no primary beam is corrected (the `sdc1` format does). Simulated imaging loses part of
   the faint emission, as SDC1's did, and the network gives back what is usually lost; on an image that loses
