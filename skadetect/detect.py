@@ -36,8 +36,8 @@ __all__ = ["DetectOptions", "Detector", "detect"]
 logger = logging.getLogger(__name__)
 
 #: Sources a beam below which noise may be a good part of what a model of crowded fields finds at its own
-#: threshold, and a threshold that leaves a third of it: twelve simulated fields of other telescopes that were as
-#: sparse gave 701 rows, 73 % of them real, and 464 at that threshold, 88 % of them real.
+#: threshold, and a threshold that leaves a third of it: twelve simulated fields of other telescopes that were
+#: as sparse gave 701 rows, 73 % of them real, and 464 at that threshold, 88 % of them real.
 SPARSE, SPARSE_THRESHOLD = 1 / 500, 0.6
 #: Pixels of an image that surely has several tiles: its workers start at once.
 MANY_PIXELS = 1 << 24
