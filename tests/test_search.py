@@ -1,0 +1,104 @@
+"""The search of one view: thresholds by what the model knows, views kept where a later run finds them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skadetect.catalog.probability import Reliability
+from skadetect.detect_options import DetectOptions
+from skadetect.image import Image, open_image
+from skadetect.job import workers
+from skadetect.nn.model import Model
+from skadetect.search import CUBE_SAMPLES, Search, background_options, bar, held_room, search_view
+from tests.fits_files import sky_header
+from tests.nn.networks import cube_model, small_model
+
+LINE = {"CTYPE3": "FREQ", "CRVAL3": 1.4e9, "CDELT3": -4e4, "CRPIX3": 1.0, "CUNIT3": "Hz"}
+KNOWN = Reliability(0.1, 0.0, {"score": 1.0}).to_dict()
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pixels = np.random.default_rng(5).normal(0.0, 1e-3, (48, 24, 28)).astype(np.float32)
+    pixels[16:30, 8:14, 10:16] += 0.02
+    path = tmp_path_factory.mktemp("cube") / "cube.fits"
+    fits.PrimaryHDU(pixels, sky_header(28, 24, RESTFRQ=1.420405751786e9, **LINE)).writeto(path)
+    return path
+
+
+def search(source: object, model: Model, folder: Path | None = None, **options: object) -> Search:
+    image = source if isinstance(source, Image) else open_image(source)
+    return Search(source, image, model, model, "digest", DetectOptions(**options), "cpu", folder)
+
+
+@pytest.fixture
+def plane() -> Image:
+    pixels = np.random.default_rng(1).normal(0.0, 1.0, (40, 56)).astype(np.float32)
+    return open_image((pixels, sky_header(56, 40)))
+
+
+def test_the_threshold_is_the_options_or_the_models(plane: Image) -> None:
+    model = small_model(threshold=0.3)
+    assert search(plane, model).threshold == 0.3
+    assert search(plane, model, threshold=0.7).threshold == 0.7
+
+
+def test_of_a_calibrated_model_all_that_may_be_probable_is_looked_at(cube: Path) -> None:
+    model = cube_model(threshold=0.6)
+    run = search(cube, replace(model, metadata={"reliability": KNOWN}))
+    assert run.least_score(run.model) == 0.1  # the least that the calibration knows
+    assert run.least_score(model) == 0.6
+    assert search(cube, run.model, threshold=0.05).least_score(run.model) == 0.05
+
+
+def test_only_a_model_that_looks_again_does(cube: Path) -> None:
+    model = cube_model(threshold=0.6)
+    again = {"second_look": {"orientations": 4, "least": 0.3}, "threshold": 0.4}
+    both = replace(model, metadata={"looks": {"again": again}})
+    assert search(cube, both).again is None
+    run = search(cube, both.looking("again"))
+    assert run.again is not None and run.again.orientations == 4 and run.threshold == 0.4
+
+
+def test_coarser_views_of_a_file_are_kept_beside_its_tiles(cube: Path, plane: Image, tmp_path: Path) -> None:
+    model = cube_model()
+    run = search(cube, model, tmp_path)
+    store = run.view_store(run.image)
+    assert store.folder == tmp_path and store.key["repairs"] == list(run.image.repairs)
+    assert store.memory == held_room("cpu", run.options) > 0
+    # an array cannot be known again
+    assert search(plane, model, tmp_path).view_store(plane).folder is None
+    apart = DetectOptions(workers=2, scheduler="processes")
+    assert held_room("cpu", apart) == 0.0
+
+
+def test_a_search_finds_what_is_above_the_threshold_and_keeps_its_tiles(cube: Path, tmp_path: Path) -> None:
+    model = cube_model(threshold=0.3).folded()
+    every = search(cube, model, tmp_path)
+    some = search(cube, model, threshold=0.45)
+    with workers("cpu", every.options) as pool:
+        rows, seconds = search_view(every, every.image, pool)
+        fewer, _ = search_view(some, some.image, pool)
+    assert len(rows) > len(fewer) > 0 and seconds > 0
+    assert rows.score.min() >= 0.3 and fewer.score.min() >= 0.45
+    assert list((tmp_path / "level-0").glob("tile-*.npz"))
+    assert not (tmp_path / "level-0-again").exists()
+
+
+def test_channels_are_sampled_and_images_are_not(cube: Path, plane: Image) -> None:
+    options = background_options(open_image(cube))
+    assert options is not None and options.samples == CUBE_SAMPLES
+    assert background_options(plane) is None
+
+
+def test_a_bar_follows_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    for shown in (True, False):
+        with bar(shown, "tiles") as show:
+            for done in (1, 3):
+                show(done, 3)
+        assert ("tiles: 100%" in capsys.readouterr().err) == shown
