@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -122,7 +124,7 @@ class BlockMeanPixels:
         n = self.n
         fine = read_padded(self.source, (lo[0], lo[1] * n, lo[2] * n), (hi[0], hi[1] * n, hi[2] * n))
         out = arena.empty((hi[0] - lo[0], hi[1] - lo[1], hi[2] - lo[2]))
-        _block_means(fine, n, self.gain, out)
+        _block_means(n)(fine, self.gain, out)
         return out
 
 
@@ -200,20 +202,28 @@ def _cubic_weights(n: int) -> NDArray[np.float64]:
     return weights
 
 
-@numba.njit(**PARALLEL)
-def _block_means(fine: NDArray[np.float32], n: int, gain: float, out: NDArray[np.float32]) -> None:
-    """Means over n x n blocks of finite pixels."""
-    for i in numba.prange(out.shape[1]):
-        for k in range(out.shape[0]):
-            for j in range(out.shape[2]):
-                total, count = 0.0, 0
-                for y in range(i * n, i * n + n):
-                    for x in range(j * n, j * n + n):
-                        value = fine[k, y, x]
-                        if not np.isnan(value):
-                            total += value
-                            count += 1
-                out[k, i, j] = gain * total / count if 2 * count >= n * n else np.nan
+@cache
+def _block_means(n: int) -> Any:
+    """Kernel of means over n x n blocks of finite pixels, without a branch: many are done at a time."""
+    least = np.int32((n * n + 1) // 2)
+
+    @numba.njit(**PARALLEL)
+    def _means(fine: NDArray[np.float32], gain: float, out: NDArray[np.float32]) -> None:
+        rows = out.shape[1]
+        for row in numba.prange(out.shape[0] * rows):
+            first = n * (row % rows)
+            block, line = fine[row // rows, first : first + n], out[row // rows, row % rows]
+            for j in range(line.size):
+                total, count = 0.0, np.int32(0)
+                for y in range(n):
+                    for x in range(n):
+                        value = block[y, n * j + x]
+                        finite = not np.isnan(value)
+                        total += np.float64(value) if finite else 0.0
+                        count += np.int32(finite)
+                line[j] = gain * total / count if count >= least else np.nan
+
+    return _means
 
 
 @numba.njit(**PARALLEL)
