@@ -82,6 +82,13 @@ class Search:
         given = self.options.threshold
         return self.model.threshold if given is None else given
 
+    @property
+    def least_again(self) -> float:
+        """Probability after one look from which on something is looked at again."""
+        least = self.again.least if self.again is not None else 1.0
+        given = self.options.threshold
+        return least if given is None else min(least, given)
+
     def least_score(self, model: Model) -> float:
         """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
         reliability = Reliability.of(model.metadata)
@@ -111,16 +118,18 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tupl
     with bar(options.progress, f"background{label}") as show:
         background = estimate_background(view, background_options(view), progress=show)
     view = _without_bad_channels(view, background)
-    looks = 1 if run.again is not None else options.orientations or 1
-    score = run.least_score(run.first)
-    job = Job(view, background, run.first, score, run.device, options.precision, looks)
+    model, looks = (run.model, options.orientations or 1) if run.again is None else (run.first, 1)
+    job = Job(view, background, model, run.least_score(model), run.device, options.precision, looks)
+    second = _second_job(run, job)
+    if second is not None:
+        plan(second, options, held=_held(run, level))  # too little memory for it should show now
     rows, seconds = _tiles(run, job, pool, level)
     if view.ndim == 2:  # no more tiles: millions of rows have their memory now
         arena.release()
         trim()
     rows = merge(rows, run.model)
-    if run.again is not None:
-        rows, more = _look_again(run, job, rows, pool, level)
+    if second is not None:
+        rows, more = _look_again(run, second, rows, pool, level)
         seconds += more
     return _probable(rows, view, run.model, level, run.threshold), seconds
 
@@ -156,13 +165,16 @@ def _tiles(run: Search, job: Job, pool: Pool, level: int) -> tuple[Detections, f
         return detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
 
 
+def _second_job(run: Search, job: Job) -> Job | None:
+    """That of looking again, if anything is looked at again."""
+    if run.again is None:
+        return None
+    return replace(job, orientations=run.again.orientations, threshold=run.least_score(run.model))
+
+
 def _look_again(run: Search, job: Job, rows: Detections, pool: Pool, level: int) -> tuple[Detections, float]:
     """What is there where one look found something plausible, by the mean of several looks."""
-    assert run.again is not None
-    given = run.options.threshold
-    least = run.again.least if given is None else min(run.again.least, given)
-    centres = _probable(rows, job.image, run.first, level, least).position
-    job = replace(job, orientations=run.again.orientations, threshold=run.least_score(run.model))
+    centres = _probable(rows, job.image, run.first, level, run.least_again).position
     grid, crew = plan(job, run.options, held=_held(run, level))
     tiles = windows(centres, grid, most=grid.most_read)
     logger.debug("%d candidates are looked at again in %d windows", len(centres), len(tiles))

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 AGAIN = "again"
 #: Cells of the network, on each side along each axis, by which a source may move from look to look.
 VICINITY = 2
-#: Candidates a voxel of an SDC2-like cube, most of them noise.
+#: Candidates a voxel of an SDC2-like cube, half of them noise: 113 in twelve cubes of 1024 x 256 x 256.
 CANDIDATES = 1.5e-7
 
 

@@ -11,8 +11,9 @@ from astropy.io import fits
 
 from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import DetectOptions
+from skadetect.errors import ConfigError
 from skadetect.image import Image, open_image
-from skadetect.job import workers
+from skadetect.job import Job, workers
 from skadetect.nn.model import Model
 from skadetect.search import CUBE_SAMPLES, Search, background_options, bar, held_room, search_view
 from tests.fits_files import sky_header
@@ -63,6 +64,24 @@ def test_only_a_model_that_looks_again_does(cube: Path) -> None:
     assert search(cube, both).again is None
     run = search(cube, both.looking("again"))
     assert run.again is not None and run.again.orientations == 4 and run.threshold == 0.4
+    assert run.least_again == 0.3
+    assert search(cube, run.model, threshold=0.2).least_again == 0.2  # who wants the improbable, too
+
+
+def test_memory_that_is_too_small_for_the_second_look_shows_before_the_first(
+    cube: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(cube_model(), metadata={"second_look": {"orientations": 4, "least": 0.3}})
+    run = search(cube, model)
+
+    def planned(job: Job, *_: object, **__: object) -> object:
+        if job.orientations > 1:
+            raise ConfigError("max_memory is too little")
+        raise AssertionError("the first look was begun")
+
+    monkeypatch.setattr("skadetect.search.plan", planned)
+    with workers("cpu", run.options) as pool, pytest.raises(ConfigError, match="too little"):
+        search_view(run, run.image, pool)
 
 
 def test_coarser_views_of_a_file_are_kept_beside_its_tiles(cube: Path, plane: Image, tmp_path: Path) -> None:
