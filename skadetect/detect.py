@@ -151,7 +151,8 @@ class Detector:
         catalog = _catalog(run, parts, meta)
         catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
         logger.info("%s: %d sources in %.1f s", original.name, len(catalog), wall)
-        if original.ndim == 2 and self.options.threshold is None:
+        own = self.options.threshold is None and run.model.name in shipped_models()
+        if original.ndim == 2 and own:  # of other models' thresholds nothing is known
             _warn_if_sparse(view, len(catalog))
         if folder is not None:
             self.write_products(catalog, original, folder)

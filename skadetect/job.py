@@ -168,6 +168,8 @@ def detect_tiles(
     show : callable, optional
         Called with (tiles done, tiles in all).
     """
+    if not tiles:
+        return Detections.empty(job.model.head.ndim, len(job.model.parameters)), 0.0
     finished = ledger.finished() if ledger is not None else {}
     todo = [tile for tile in tiles if tile.index not in finished]
     if finished:
@@ -181,8 +183,6 @@ def detect_tiles(
             ledger.add(todo[index].index, found, seconds)
         if show is not None:
             show(len(finished), len(tiles))
-    if not tiles:
-        return Detections.empty(job.model.head.ndim, len(job.model.parameters)), 0.0
     parts = [finished[index] for index in range(len(tiles))]
     network = sum(seconds for _, seconds in parts) / min(workers, len(tiles))
     return Detections.concatenate([found for found, _ in parts]), network

@@ -28,7 +28,7 @@ from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan
 from skadetect.memory import Crew, trim
 from skadetect.nn.model import Model
 from skadetect.second_look import SecondLook, near, windows
-from skadetect.tiling import Tile
+from skadetect.tiling import Tile, TileGrid
 from skadetect.views import ViewStore, view_key
 
 logger = logging.getLogger(__name__)
@@ -114,22 +114,20 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tupl
     level : int
         How often the resolution was halved; see `skadetect.pyramid`.
     """
-    options, label = run.options, f" of level {level}" if level else ""
-    with bar(options.progress, f"background{label}") as show:
+    options = run.options
+    with bar(options.progress, "background" + _of(level)) as show:
         background = estimate_background(view, background_options(view), progress=show)
     view = _without_bad_channels(view, background)
     model, looks = (run.model, options.orientations or 1) if run.again is None else (run.first, 1)
     job = Job(view, background, model, run.least_score(model), run.device, options.precision, looks)
-    second = _second_job(run, job)
-    if second is not None:
-        plan(second, options, held=_held(run, level))  # too little memory for it should show now
+    second = _second_look(run, job, level)  # planned now, so that too little memory shows before hours
     rows, seconds = _tiles(run, job, pool, level)
     if view.ndim == 2:  # no more tiles: millions of rows have their memory now
         arena.release()
         trim()
     rows = merge(rows, run.model)
     if second is not None:
-        rows, more = _look_again(run, second, rows, pool, level)
+        rows, more = _look_again(run, *second, rows, pool, level)
         seconds += more
     return _probable(rows, view, run.model, level, run.threshold), seconds
 
@@ -161,25 +159,28 @@ def _tiles(run: Search, job: Job, pool: Pool, level: int) -> tuple[Detections, f
     """Candidates of all of a view."""
     grid, crew = plan(job, run.options, held=_held(run, level))
     ledger = _ledger(run, job, f"level-{level}", {"tile": list(grid.tile_shape)})
-    with bar(run.options.progress, f"tiles{f' of level {level}' if level else ''}") as show:
+    with bar(run.options.progress, "tiles" + _of(level)) as show:
         return detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
 
 
-def _second_job(run: Search, job: Job) -> Job | None:
-    """That of looking again, if anything is looked at again."""
+def _second_look(run: Search, job: Job, level: int) -> tuple[Job, tuple[TileGrid, Crew]] | None:
+    """The job and the plan of looking again, if anything is looked at again."""
     if run.again is None:
         return None
-    return replace(job, orientations=run.again.orientations, threshold=run.least_score(run.model))
+    job = replace(job, orientations=run.again.orientations, threshold=run.least_score(run.model))
+    return job, plan(job, run.options, held=_held(run, level))
 
 
-def _look_again(run: Search, job: Job, rows: Detections, pool: Pool, level: int) -> tuple[Detections, float]:
+def _look_again(
+    run: Search, job: Job, planned: tuple[TileGrid, Crew], rows: Detections, pool: Pool, level: int
+) -> tuple[Detections, float]:
     """What is there where one look found something plausible, by the mean of several looks."""
     centres = _probable(rows, job.image, run.first, level, run.least_again).position
-    grid, crew = plan(job, run.options, held=_held(run, level))
+    grid, crew = planned
     tiles = windows(centres, grid, most=grid.most_read)
     logger.debug("%d candidates are looked at again in %d windows", len(centres), len(tiles))
     ledger = _ledger(run, job, f"level-{level}-again", {"windows": _digest(tiles)})
-    with bar(run.options.progress, f"second look{f' of level {level}' if level else ''}") as show:
+    with bar(run.options.progress, "second look" + _of(level)) as show:
         found, seconds = detect_tiles(job, tiles, pool, crew=crew, ledger=ledger, show=show)
     return merge(found.take(near(found.position, centres, grid)), run.model), seconds
 
@@ -190,6 +191,11 @@ def _ledger(run: Search, job: Job, name: str, tiles: Mapping[str, Any]) -> Any:
     if run.folder is None or key is None:
         return None
     return ledger_of(run.folder / name, {**key, "model": run.digest, **tiles}, job)
+
+
+def _of(level: int) -> str:
+    """Which level a progress bar is of, where there are several."""
+    return f" of level {level}" if level else ""
 
 
 def _held(run: Search, level: int) -> float:

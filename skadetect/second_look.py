@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skadetect.tiling import Corner, Tile, TileGrid, tile_of
+from skadetect.tiling import Corner, Tile, TileGrid, read_region, tile_of
 
 Floats = NDArray[np.float64]
 
@@ -76,16 +76,14 @@ def windows(centres: Floats, grid: TileGrid, *, most: int) -> list[Tile]:
     reach = VICINITY * step
     low = np.maximum((np.floor((centres - reach) / step) * step).astype(np.int64), 0)
     high = np.minimum((np.ceil((centres + reach + 1) / step) * step).astype(np.int64), shape)
-    parts = list(_divided(low, high, grid, most))
-    tiles = [tile_of(0, _corner(a), _corner(b), grid) for a, b in parts]
-    order = np.argsort([-math.prod(tile.read_shape) for tile in tiles], kind="stable")
-    return [tile_of(index, tiles[i].own_lo, tiles[i].own_hi, grid) for index, i in enumerate(order)]
+    parts = sorted(_divided(low, high, grid, most), key=lambda part: -float(_read(part[0], part[1], grid)))
+    return [tile_of(index, _corner(a), _corner(b), grid) for index, (a, b) in enumerate(parts)]
 
 
 def expected_pixels(grid: TileGrid) -> float:
     """Pixels that windows of an SDC2-like cube are expected to read, where only its size is known."""
     step, shape = np.array(grid.step), np.array(grid.shape)
-    middle = np.maximum(shape // 2, VICINITY * step)
+    middle = np.maximum(shape // 2 // step, VICINITY) * step
     each = _read(middle - VICINITY * step, middle + (VICINITY + 1) * step, grid)
     return float(CANDIDATES * np.prod(shape, dtype=np.float64) * each)
 
@@ -157,11 +155,9 @@ def _middle(start: NDArray[np.int64], stop: NDArray[np.int64], grid: TileGrid) -
 
 
 def _read(start: NDArray[np.int64], stop: NDArray[np.int64], grid: TileGrid) -> Floats:
-    """Pixels that boxes (..., 3) read: as much as `tile_of` makes of them."""
-    step, halo = np.array(grid.step), np.array(grid.halo)
-    low = np.maximum(start // step + -halo // step, 0)
-    high = -(-np.minimum(stop + halo, np.array(grid.shape)) // step)
-    return np.prod((high - low) * step, axis=-1, dtype=np.float64)
+    """Pixels that boxes (..., 3) read, halos included."""
+    low, high = read_region(start, stop, grid)
+    return np.prod(high - low, axis=-1, dtype=np.float64)
 
 
 def _corner(values: NDArray[np.int64]) -> Corner:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,13 +148,27 @@ def tile_of(index: int, lo: Corner, hi: Corner, grid: TileGrid) -> Tile:
     grid : TileGrid
         Its shape, halo and step.
     """
-    halos = list(zip(lo, hi, grid.halo, grid.step, strict=True))
-    read_lo = [max(a - _round_up(h, s), 0) for a, _, h, s in halos]
-    read_hi = [_round_up(min(b + h, n), s) for (_, b, h, s), n in zip(halos, grid.shape, strict=True)]
-    return Tile(index, lo, hi, _corner(read_lo), _corner(read_hi))
+    read_lo, read_hi = read_region(np.array(lo), np.array(hi), grid)
+    return Tile(index, lo, hi, _corner(read_lo.tolist()), _corner(read_hi.tolist()))
 
 
-def _round_up(value: int, step: int) -> int:
+def read_region(
+    lo: NDArray[np.int64], hi: NDArray[np.int64], grid: TileGrid
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First pixels and ends of what the network must see of regions lo <= pixel < hi, all (..., 3).
+
+    Parameters
+    ----------
+    lo, hi : array (..., 3)
+        Within the grid's image; `lo` in multiples of the step.
+    grid : TileGrid
+        Its shape, halo and step.
+    """
+    shape, halo, step = np.array(grid.shape), np.array(grid.halo), np.array(grid.step)
+    return np.maximum(lo - _round_up(halo, step), 0), _round_up(np.minimum(hi + halo, shape), step)
+
+
+def _round_up(value: Any, step: Any) -> Any:
     """The least multiple of a step that is not below a value."""
     return -(-value // step) * step
 
