@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import skadetect
-from skadetect.cli import main
 from skadetect.errors import ConfigError, InputError
 from skadetect.pixels import FitsPixels
 from skadetect.plan import Rates, plan
-from skadetect.simulate import HiOptions
-from skadetect.simulate.hi_files import cube_header
-from skadetect.simulate.hi_options import HiTelescope
+from tests.fits_files import SDC2, sparse_sdc2
 
 FIELD = Path(__file__).parents[1] / "examples" / "field" / "image.fits"
 RATES = Rates(tile=1e-7, background=1e-8, averaging=1e-9, source=1e-5)
-SDC2 = (6668, 5851, 5851)
 
 
 @pytest.fixture(scope="module")
 def sparse(tmp_path_factory) -> Path:
     """A cube of the whole challenge's shape whose pixels take no place on the disk."""
-    path = tmp_path_factory.mktemp("cube") / "sky_full_v2.fits"
-    header = cube_header(HiTelescope.from_options(HiOptions(shape=SDC2)), (180.0, -30.0)).tostring()
-    size = len(header) + 4 * math.prod(SDC2)
-    with path.open("wb") as handle:
-        handle.write(header.encode("ascii"))
-        handle.truncate(size + -size % 2880)
-    return path
+    return sparse_sdc2(tmp_path_factory.mktemp("cube") / "sky_full_v2.fits")
 
 
 @pytest.fixture
@@ -83,15 +71,6 @@ def test_a_trial_tells_the_speed(no_pixels):
     made = skadetect.plan(FIELD)
     assert 1e-9 < made.levels[0].tile_seconds / made.levels[0].read_voxels < 1e-4
     assert made.seconds > 0
-
-
-def test_command(sparse, no_pixels, monkeypatch):
-    monkeypatch.setattr("skadetect.plan.measure_rates", lambda *_: RATES)
-    result = CliRunner().invoke(main, ["plan", str(sparse)])
-    assert result.exit_code == 0, result.output
-    assert "6668 x 5851 x 5851 pixels, 913 GB" in result.stdout
-    figures = json.loads(CliRunner().invoke(main, ["plan", str(FIELD), "--json"]).stdout)
-    assert figures["n_tiles"] == sum(level["n_tiles"] for level in figures["levels"])
 
 
 def test_what_cannot_be_is_an_error(sparse):
