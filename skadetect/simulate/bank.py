@@ -16,11 +16,13 @@ import numpy as np
 from skadetect.atomic import atomic_path
 from skadetect.beams import PixelBeam
 from skadetect.errors import ConfigError
+from skadetect.simulate.companions import draw_companion
 from skadetect.simulate.discs import Cubelet, Disc, render
 from skadetect.simulate.galaxies import PopulationOptions
 
 KINDS = ("sdc2", "telescope", "coarse", "wide")
 LEAST_SIZE = 0.2  # beams
+_WHOLE = ("shape", "companion", "host")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class BankOptions:
     channel : float
         Channel width, km/s in the rest frame of the galaxies.
     galaxies : int
-        How many.
+        How many, companions among them; one more if the last one has a companion.
     median_beams : float
         Median HI diameter in beams; sizes spread by a factor of 2.2 up and down.
     largest, longest : float
@@ -43,6 +45,8 @@ class BankOptions:
         Range of log10 HI masses (solar), which set the rotation.
     averaged : bool
         Pixels are block averages, as in the coarser levels of a large cube.
+    companions : float
+        Share of the galaxies with a companion.
     """
 
     beam: PixelBeam
@@ -53,6 +57,7 @@ class BankOptions:
     longest: float = 85.0
     log_masses: tuple[float, float] = (7.8, 10.7)
     averaged: bool = False
+    companions: float = 0.15
 
     def __post_init__(self) -> None:
         if self.channel <= 0 or self.galaxies < 1 or self.largest <= LEAST_SIZE * self.beam.fwhm:
@@ -71,7 +76,7 @@ def random_setting(kind: str, rng: np.random.Generator, *, galaxies: int) -> Ban
     rng : numpy.random.Generator
         Source of randomness.
     galaxies : int
-        How many.
+        How many, companions among them; one more if the last one has a companion.
 
     Raises
     ------
@@ -118,21 +123,19 @@ def make_bank(path: str | os.PathLike[str], options: BankOptions, *, rng: np.ran
     Arrays: `pixels` (float16, all cubelets one after another, each divided by its maximum), `start`, `shape`,
     `centre` (voxels), `scale` (factor to pixels of one unit of line flux: sum over voxels = beam area),
     `hi_size` (pixels), `w20`, `w50` (channels), `direction`, `incl` (radians), `snr` (of one unit of line
-    flux in noise of rms 1: sqrt(sum of squares / half the beam's area)), `beam` (bmaj, bmin, theta).
+    flux in noise of rms 1: sqrt(sum of squares / half the beam's area)), `companion` (row of a galaxy's
+    companion, -1 for none), `host` (row of a companion's host, -1 for none), `offset` (voxels, of a companion
+    from its host), `share` (its line flux over the host's), `beam` (bmaj, bmin, theta).
     """
-    columns: dict[str, list[object]] = {}
-    pixels: list[np.ndarray] = []
-    while len(pixels) < options.galaxies:
-        disc = draw_disc(options, rng)
-        cubelet = render(disc, options.beam, rng=rng, centre=_offset(rng), averaged=options.averaged)
-        if cubelet.w20 > options.longest or max(cubelet.pixels.shape[1:]) > 3 * options.largest:
-            continue
-        flat, row = _entry(disc, cubelet, options.beam)
-        pixels.append(flat)
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
+    entries: list[tuple[np.ndarray, dict[str, object]]] = []
+    while len(entries) < options.galaxies:
+        entries += _draw_entries(options, rng, first=len(entries))
+    pixels, rows = [flat for flat, _ in entries], [row for _, row in entries]
     beam = options.beam
-    arrays = {name: np.array(v, np.int32 if name == "shape" else np.float32) for name, v in columns.items()}
+    arrays = {
+        name: np.array([row[name] for row in rows], np.int32 if name in _WHOLE else np.float32)
+        for name in rows[0]
+    }
     arrays["pixels"] = np.concatenate(pixels)
     arrays["start"] = np.cumsum([0, *map(len, pixels)])
     arrays["beam"] = np.array([beam.bmaj, beam.bmin, beam.theta])
@@ -159,6 +162,29 @@ def draw_disc(options: BankOptions, rng: np.random.Generator) -> Disc:
         spread=rng.uniform(0.28, 0.44),
         thickness=rng.uniform(0.05, 0.2),
     ).irregular(rng)
+
+
+def _draw_entries(
+    options: BankOptions, rng: np.random.Generator, *, first: int
+) -> list[tuple[np.ndarray, dict[str, object]]]:
+    """A galaxy, its row being `first`, and its companion if it has one; none if it is too large."""
+    disc, companion = draw_disc(options, rng), None
+    if rng.random() < options.companions:
+        disc, companion = draw_companion(disc, rng)
+    discs = [disc] if companion is None else [disc, companion.disc]
+    cubelets = [
+        render(each, options.beam, rng=rng, centre=_offset(rng), averaged=options.averaged) for each in discs
+    ]
+    largest = max(max(cubelet.pixels.shape[1:]) for cubelet in cubelets)
+    if cubelets[0].w20 > options.longest or largest > 3 * options.largest:
+        return []
+    entries = [_entry(*pair, options.beam) for pair in zip(discs, cubelets, strict=True)]
+    for _, row in entries:
+        row |= {"companion": -1, "host": -1, "offset": (0.0, 0.0, 0.0), "share": 0.0}
+    if companion is not None:
+        entries[0][1]["companion"] = first + 1
+        entries[1][1].update(host=first, offset=companion.offset, share=companion.share)
+    return entries
 
 
 def _offset(rng: np.random.Generator) -> tuple[float, float, float]:

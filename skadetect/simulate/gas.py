@@ -1,8 +1,8 @@
 """Where the gas of a galaxy lies: points evenly spread over a rotating disc, moved as in real galaxies.
 
 Surface densities are Gaussian rings (Martinsson et al. 2016, A&A 585, A99), rotation curves arctangents. Real
-discs are lopsided, patchy, warped, holed, have arms, tails and companions: a network that learned from
-symmetric ones misjudges their fluxes.
+discs are lopsided, patchy, warped, holed, have arms, tails and bridges to companions
+(`skadetect.simulate.companions`): a network that learned from symmetric ones misjudges their fluxes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 # Outermost radius of the disc, and radius from which a warp turns it, in units of the radius at 1 Msun/pc^2.
 _EDGE, _WARP_START = 2.2, 0.6
 _LEAST_WEIGHT = 0.02
+# Standard deviation of a bridge across it, in HI diameters.
+_BRIDGE_WIDTH = 0.06
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ class Disc:
         Turn of the disc a unit of radius in its outskirts, radians.
     tail, tail_phase : float
         Share of the gas in a one-sided tail, and the azimuth where that begins.
-    companion : float
-        Share of the gas in a companion.
+    bridge : float
+        Share of the gas in a bridge to a companion.
+    bridge_end : tuple of float
+        Where that ends: channels, rows and columns from the centre.
     """
 
     hi_size: float
@@ -89,11 +93,12 @@ class Disc:
     warp_incl: float = 0.0
     tail: float = 0.0
     tail_phase: float = 0.0
-    companion: float = 0.0
+    bridge: float = 0.0
+    bridge_end: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def irregular(self, rng: np.random.Generator) -> Disc:
         """The same disc with the irregularities of a galaxy drawn at random."""
-        chance = iter(rng.random(9))
+        chance = iter(rng.random(8))
         changes: dict[str, Any] = {"lopsided_phase": rng.uniform(0, 2 * np.pi)}
         if next(chance) < 0.65:
             changes["lopsided"] = abs(rng.normal(0, 0.35))
@@ -112,14 +117,12 @@ class Disc:
             changes |= {"warp_pa": rng.normal(0, 0.35), "warp_incl": rng.normal(0, 0.25)}
         if next(chance) < 0.15:
             changes |= {"tail": rng.uniform(0.03, 0.2), "tail_phase": rng.uniform(0, 2 * np.pi)}
-        if next(chance) < 0.1:
-            changes["companion"] = rng.uniform(0.03, 0.25)
         return replace(self, **changes)
 
     @property
     def asymmetry(self) -> float:
-        """How far from symmetric: density, kinematics, tail and companion added in quadrature."""
-        apart = 3 * (self.companion + self.tail)
+        """How far from symmetric: density, kinematics, tail and bridge added in quadrature."""
+        apart = 3 * (self.bridge + self.tail)
         return math.hypot(self.lopsided, 2 * self.displaced, 2 * self.kinematic, apart)
 
 
@@ -160,8 +163,8 @@ def draw_cloud(disc: Disc, n: int, rng: np.random.Generator) -> Cloud:
     """
     radius, azimuth, weight = _gas(disc, n, rng)
     z, y, x = _project(disc, radius, azimuth, rng)
-    if disc.companion > 0:
-        _add_companion(disc, (z, y, x), rng)
+    if disc.bridge > 0:
+        _add_bridge(disc, (z, y, x), rng)
     return Cloud(z, y, x, weight / weight.sum())
 
 
@@ -247,27 +250,9 @@ def _project(
     return z, scale * (along * sin_pa + across * cos_pa), scale * (along * cos_pa - across * sin_pa)
 
 
-def _add_companion(disc: Disc, place: tuple[Floats, Floats, Floats], rng: np.random.Generator) -> None:
-    """Move points, in place, to a small rotating disc nearby, some of them to a bridge towards it."""
-    z, y, x = place
-    scale = 0.5 * disc.hi_size
-    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.9, 2.0) * scale
-    reach = 0.8 * disc.v_flat * math.sin(disc.incl) + disc.dispersion
-    shift = rng.uniform(-1, 1) * reach
-    size = rng.uniform(0.15, 0.45)
-    small = Disc(
-        hi_size=size * disc.hi_size,
-        incl=math.acos(rng.random()),
-        direction=rng.uniform(-np.pi, np.pi),
-        v_flat=disc.v_flat * size**0.5,
-        dispersion=disc.dispersion,
-    )
-    chosen = np.flatnonzero(rng.random(len(z)) < disc.companion)
-    if len(chosen) == 0:
-        return
-    other = draw_cloud(small, len(chosen), rng)
-    bridge = rng.uniform(0, 0.6) if rng.random() < 0.5 else 0.0
-    along = np.where(rng.random(len(chosen)) < bridge, rng.random(len(chosen)), 1.0)
-    z[chosen] = shift * along + other.z
-    y[chosen] = distance * math.sin(angle) * along + other.y
-    x[chosen] = distance * math.cos(angle) * along + other.x
+def _add_bridge(disc: Disc, place: tuple[Floats, Floats, Floats], rng: np.random.Generator) -> None:
+    """Move points, in place, to a bridge from the centre to the companion."""
+    chosen = np.flatnonzero(rng.random(len(place[0])) < disc.bridge)
+    along, width = rng.random(len(chosen)), _BRIDGE_WIDTH * disc.hi_size
+    for axis, end, spread in zip(place, disc.bridge_end, (0.0, width, width), strict=True):
+        axis[chosen] = end * along + spread * rng.standard_normal(len(chosen))

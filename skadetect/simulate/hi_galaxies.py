@@ -11,7 +11,9 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from skadetect.simulate.companions import Companion, draw_companion
 from skadetect.simulate.galaxies import Galaxies, draw_galaxies, to_disc
+from skadetect.simulate.gas import Disc
 from skadetect.simulate.hi_files import cube_header, sky_positions
 from skadetect.simulate.hi_options import LIGHT_SPEED, REST_FREQUENCY, HiOptions, HiTelescope
 from skadetect.simulate.hi_sky import Measured, PlacedGalaxy, reach
@@ -68,13 +70,9 @@ def place_galaxies(telescope: HiTelescope, options: HiOptions) -> PlacedGalaxies
     rng = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(10,)))
     draw = _draw_sdc2 if options.setting == "sdc2" else _draw_nearby
     galaxies, position = draw(telescope, options, rng)
-    discs = []
-    for i in range(len(galaxies)):
-        pa = math.radians(galaxies.pa[i])
-        theta = math.atan2(math.cos(pa), -math.sin(pa))  # right ascension decreases with x
-        disc = to_disc(galaxies, i, pixel=telescope.pixel_scale, channel=telescope.channel_width, theta=theta)
-        own = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(11, i)))
-        discs.append(disc.irregular(own) if own.random() < options.irregular else disc)
+    discs, companions = _draw_discs(galaxies, telescope, options)
+    galaxies, position = _joined(galaxies, position, companions, telescope)
+    discs += [companion.disc for companion in companions.values()]
     half = np.array([reach(disc, telescope.beam) for disc in discs]).reshape(len(discs), 3)
     last = np.array(telescope.shape) - 1
     near = np.flatnonzero(np.all((position + half >= 0) & (position - half <= last), axis=1))
@@ -205,6 +203,57 @@ def _shuffled(parts: list[Galaxies], rng: np.random.Generator) -> Galaxies:
     columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Galaxies)}
     galaxies = Galaxies(**columns)
     return galaxies.take(rng.permutation(len(galaxies)))
+
+
+def _draw_discs(
+    galaxies: Galaxies, telescope: HiTelescope, options: HiOptions
+) -> tuple[list[Disc], dict[int, Companion]]:
+    """What each galaxy looks like; by the row of their hosts, companions above the flux limit."""
+    discs: list[Disc] = []
+    companions: dict[int, Companion] = {}
+    for i in range(len(galaxies)):
+        pa = math.radians(galaxies.pa[i])
+        theta = math.atan2(math.cos(pa), -math.sin(pa))  # right ascension decreases with x
+        disc = to_disc(galaxies, i, pixel=telescope.pixel_scale, channel=telescope.channel_width, theta=theta)
+        own = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(11, i)))
+        if own.random() < options.irregular:
+            disc = disc.irregular(own)
+            if own.random() < options.companions:
+                disc, companion = draw_companion(disc, own)
+                if companion.share * galaxies.flux[i] >= telescope.flux_min:
+                    companions[i] = companion
+        discs.append(disc)
+    return discs, companions
+
+
+def _joined(
+    galaxies: Galaxies, position: Floats, companions: Mapping[int, Companion], telescope: HiTelescope
+) -> tuple[Galaxies, Floats]:
+    """Galaxies and, behind them, their companions."""
+    if not companions:
+        return galaxies, position
+    host, others = galaxies.take(list(companions)), list(companions.values())
+    turn = np.array([1.0 if telescope.ascending else -1.0, 1.0, 1.0])
+    offset = np.array([other.offset for other in others])
+    share = np.array([other.share for other in others])
+    per_channel = LIGHT_SPEED * telescope.channel_width / host.freq
+    theta = np.array([other.disc.direction for other in others])
+    known = replace(
+        host,
+        freq=host.freq + telescope.channel_width * offset[:, 0],
+        flux=host.flux * share,
+        log_mass=host.log_mass + np.log10(share),
+        hi_size=np.array([other.disc.hi_size for other in others]) * telescope.pixel_scale,
+        incl=np.degrees([other.disc.incl for other in others]),
+        pa=np.degrees(np.arctan2(-np.cos(theta), np.sin(theta))) % 360.0,
+        v_flat=np.array([other.disc.v_flat for other in others]) * per_channel,
+        **{
+            name: np.array([getattr(other.disc, name) for other in others])
+            for name in ("turnover", "offset", "spread", "thickness")
+        },
+    )
+    columns = {f.name: np.append(getattr(galaxies, f.name), getattr(known, f.name)) for f in fields(Galaxies)}
+    return Galaxies(**columns), np.concatenate([position, position[list(companions)] + turn * offset])
 
 
 def _margin_channels(telescope: HiTelescope) -> float:

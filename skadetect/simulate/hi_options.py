@@ -90,6 +90,8 @@ class HiOptions:
         Faintest galaxy drawn, Jy Hz; None is 1.4 at SDC2 and about twice the noise nearby.
     irregular : float
         Share of galaxies with the irregularities of real ones; the others are symmetric discs.
+    companions : float
+        Share of the irregular ones with a companion: a small galaxy of its own within two HI radii.
     """
 
     shape: tuple[int, int, int] = (1024, 256, 256)
@@ -120,6 +122,7 @@ class HiOptions:
     absorption_flux: float = 5e-3
     flux_min: float | None = None
     irregular: float = 0.9
+    companions: float = 0.1
 
     def __post_init__(self) -> None:
         _check(self)
@@ -289,8 +292,9 @@ def _check(options: HiOptions) -> None:
     _check_choice("setting", options.setting, tuple(_SETTINGS))
     _check_choice("spectral_axis", options.spectral_axis, (None, "frequency", "velocity"))
     _check_choice("noise_spectrum", options.noise_spectrum, ("beam", "natural"))
-    if not 0 <= options.irregular <= 1:
-        raise ConfigError(f"irregular = {options.irregular}: expected 0 to 1")
+    for name in ("irregular", "companions"):
+        if not 0 <= getattr(options, name) <= 1:
+            raise ConfigError(f"{name} = {getattr(options, name)}: expected 0 to 1")
     if not -90 <= options.dec <= 90:
         raise ConfigError(f"dec = {options.dec}: expected -90 to 90")
     if options.noise_gradient is not None and not 0 <= options.noise_gradient <= 0.99:

@@ -24,7 +24,10 @@ from skadetect.train.sources import Sources
 
 # Ratio of an HI disc's thickness to its diameter: no disc is thinner than this seen edge-on.
 THICKNESS = 0.15
-COLUMNS = ("shape", "start", "centre", "scale", "hi_size", "w20", "w50", "direction", "incl", "snr", "beam")
+COLUMNS = (
+    "shape", "start", "centre", "scale", "hi_size", "w20", "w50", "direction", "incl", "snr",
+    "companion", "host", "offset", "share", "beam",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class Bank:
         Factor from the stored pixels to those of one unit of line flux (rms times beam times channel).
     hi_size, w20, w50, direction, incl, snr : numpy.ndarray, (n,)
         Truth: pixels, channels, channels, radians, radians, signal to noise of one unit of line flux.
+    companion, host : numpy.ndarray, (n,)
+        Row of a galaxy's companion and of a companion's host; -1 for none.
+    offset, share : numpy.ndarray, (n, 3) and (n,)
+        Of a companion: voxels from its host, line flux over the host's.
     beam : PixelBeam
         Of the setting.
     """
@@ -117,6 +124,10 @@ class Bank:
     direction: np.ndarray
     incl: np.ndarray
     snr: np.ndarray
+    companion: np.ndarray
+    host: np.ndarray
+    offset: np.ndarray
+    share: np.ndarray
     beam: PixelBeam
 
     def __len__(self) -> int:
@@ -200,12 +211,14 @@ def mixture(
     reach = np.minimum(np.array(shape) // 2, 24)
     volume = float(np.prod(np.array(shape) + 2 * reach))
     count = rng.poisson(options.density * 1e-6 * volume)
-    index = rng.integers(0, len(bank), count)
+    index = rng.choice(np.flatnonzero(bank.host < 0), count)
     position = rng.uniform(-reach - 0.5, np.array(shape) + reach - 0.5, (count, 3))
     brightness = _signal_to_noise(bank, index, rng, options)
     turned, reversed_ = rng.random((2, count)) < 0.5
-    seen, position = _stamps(bank, index, position, shape, turned=turned, reversed_=reversed_)
-    sources = _sources(bank, index, position, brightness, np.pi * (turned ^ reversed_))
+    drawn = _Drawn(index, position, brightness, turned, reversed_).with_companions(bank)
+    index, brightness = drawn.index, drawn.brightness
+    seen, position = _stamps(bank, drawn, shape)
+    sources = _sources(bank, index, position, brightness, np.pi * (drawn.turned ^ drawn.reversed_))
     inside = ((position >= -0.5) & (position < np.array(shape) - 0.5)).all(axis=1)
     sources = sources.take(np.flatnonzero(inside))
     if isinstance(noise, Composition):
@@ -279,20 +292,40 @@ def _signal_to_noise(
     return np.asarray(power_law * beams**options.extended)
 
 
-def _stamps(
-    bank: Bank,
-    index: np.ndarray,
-    position: np.ndarray,
-    shape: tuple[int, int, int],
-    *,
-    turned: np.ndarray,
-    reversed_: np.ndarray,
-) -> tuple[list[tuple[int, Stamp]], np.ndarray]:
-    """What a patch sees of galaxies near positions, by their numbers; and where those are exactly.
+@dataclass(frozen=True)
+class _Drawn:
+    """Galaxies for a patch: rows of the bank, places, brightness; half a turn, z reversed."""
 
-    They are turned by half a circle and reversed in z if asked.
-    """
-    steps = np.where(np.stack([reversed_, turned, turned], axis=1), -1, 1)
+    index: np.ndarray
+    position: np.ndarray
+    brightness: np.ndarray
+    turned: np.ndarray
+    reversed_: np.ndarray
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Along each axis of each galaxy, 1 or -1, (n, 3)."""
+        return np.where(np.stack([self.reversed_, self.turned, self.turned], axis=1), -1, 1)
+
+    def with_companions(self, bank: Bank) -> _Drawn:
+        """The same galaxies and, behind them, their companions."""
+        rows = np.flatnonzero(bank.companion[self.index] >= 0)
+        other = bank.companion[self.index[rows]]
+        flux = self.brightness[rows] / bank.snr[self.index[rows]] * bank.share[other]
+        return _Drawn(
+            np.append(self.index, other),
+            np.concatenate([self.position, self.position[rows] + self.steps[rows] * bank.offset[other]]),
+            np.append(self.brightness, flux * bank.snr[other]),
+            np.append(self.turned, self.turned[rows]),
+            np.append(self.reversed_, self.reversed_[rows]),
+        )
+
+
+def _stamps(
+    bank: Bank, drawn: _Drawn, shape: tuple[int, int, int]
+) -> tuple[list[tuple[int, Stamp]], np.ndarray]:
+    """What a patch sees of galaxies, by their numbers; and where those are exactly."""
+    index, position, steps = drawn.index, drawn.position, drawn.steps
     extent, centre = bank.shape[index], bank.centre[index].astype(np.float64)
     centre = np.where(steps < 0, extent - 1 - centre, centre)
     corner = np.rint(position - centre).astype(int)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def bank(tmp_path_factory):
 
 
 def test_cubelets_have_unit_line_flux_and_the_truths_signal_to_noise(bank):
-    assert len(bank) == 12 and bank.beam == OPTIONS.beam
+    assert len(bank) in (12, 13) and bank.beam == OPTIONS.beam
     for index in range(len(bank)):
         cubelet = bank.stored(index).astype(np.float32) * bank.scale[index]
         assert cubelet.sum() / bank.beam.area == pytest.approx(1.0, abs=0.02)
@@ -34,6 +36,20 @@ def test_sizes_widths_and_angles_are_within_their_ranges(bank):
     assert (
         (np.abs(bank.direction) <= np.pi).all() and (bank.incl >= 0).all() and (bank.incl < np.pi / 2).all()
     )
+
+
+def test_companions_and_hosts_know_each_other(tmp_path):
+    make_bank(tmp_path / "pairs.npz", replace(OPTIONS, companions=1.0), rng=np.random.default_rng(2))
+    bank = load_bank(tmp_path / "pairs.npz")
+    hosts = np.flatnonzero(bank.companion >= 0)
+    assert len(hosts) == len(bank) / 2
+    companions = bank.companion[hosts]
+    np.testing.assert_array_equal(bank.host[companions], hosts)
+    np.testing.assert_array_equal(bank.host[hosts], -1)
+    np.testing.assert_array_equal(bank.companion[companions], -1)
+    distance = np.hypot(bank.offset[:, 1], bank.offset[:, 2])
+    assert (distance[companions] <= bank.hi_size[hosts]).all() and (distance[companions] > 0).all()
+    assert (bank.share[companions] > 0).all() and (bank.share[hosts] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from skadetect.train import bank as bank_module
 from skadetect.train.augment import AugmentOptions, augment
 from skadetect.train.bank import BankGroup, MixtureOptions, load_bank, load_banks, mixture
 from skadetect.train.contaminants import ContaminantOptions
-from tests.train.toy_bank import BEAM, write_toy_bank
+from tests.train.toy_bank import BEAM, OFFSET, SHARE, write_toy_bank
 
 SHAPE = (64, 48, 48)
 CLEAN = MixtureOptions(contaminants=ContaminantOptions(residuals=0, absorption=0, ripples=0), hanning=0)
@@ -52,6 +52,24 @@ def test_galaxies_are_where_the_truth_says_and_turn_as_it_says(bank, noiseless, 
     dy, dx = ((low * axis).sum() / low.sum() - middle for axis, middle in ((y, centre[1]), (x, centre[2])))
     assert np.cos(np.arctan2(dy, dx) - patch.sources.theta[0]) == pytest.approx(1.0, abs=1e-3)
     assert total / patch.beam.area == pytest.approx(patch.sources.flux[0], rel=2e-3)
+
+
+def test_companions_come_with_their_hosts_turned_alike(tmp_path, noiseless):
+    bank = load_bank(write_toy_bank(tmp_path / "pairs.npz", pairs=True))
+    shifts = set()
+    for seed in range(20):
+        patch = mixture(bank, SHAPE, np.random.default_rng(seed), CLEAN)
+        sources, half = patch.sources, np.array([10, 7, 7])
+        inside = ((sources.position > half) & (sources.position < np.array(SHAPE) - half)).all(axis=1)
+        for row in np.flatnonzero(inside):
+            shift = sources.position - sources.position[row]
+            other = np.flatnonzero((np.abs(np.abs(shift) - np.abs(OFFSET)) < 0.6).all(axis=1))
+            ratio = sources.flux[other] / sources.flux[row]
+            assert np.isclose(ratio, SHARE).any() or np.isclose(ratio, 1 / SHARE).any()
+            match = other[np.isclose(ratio, SHARE)]
+            shifts |= {tuple(np.sign(shift[k]).astype(int)) for k in match}
+    z, y, x = np.sign(OFFSET).astype(int)
+    assert shifts == {(i * z, j * y, j * x) for i in (1, -1) for j in (1, -1)}
 
 
 def test_noise_has_unit_rms_the_beam_of_the_bank_and_fresh_values(bank):
