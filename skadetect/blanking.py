@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from skadetect.astrometry import pixel_to_sky, sky_to_pixel
@@ -128,8 +127,16 @@ def find_bad_channels(background: Background, *, factor: float = 8.0) -> tuple[t
         return ()
     z = np.arange(rms.size)
     filled = np.interp(z, z[known], rms[known])
-    usual = scipy.ndimage.median_filter(filled, size=min(NEIGHBOURS, rms.size), mode="nearest")
+    usual = _running_median(filled, min(NEIGHBOURS, rms.size))
     return tuple(_runs(~known | (rms > factor * usual)))
+
+
+def _running_median(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Median of as many neighbours, the ends repeated: SciPy's filter, whose import takes 0.2 s."""
+    padded = np.pad(values, (size // 2, size - 1 - size // 2), mode="edge")
+    window = np.lib.stride_tricks.sliding_window_view(padded, size)
+    usual: NDArray[np.float64] = np.partition(window, size // 2, axis=1)[:, size // 2]
+    return usual
 
 
 def _flags(channels: Ranges, image: Image) -> Mask:

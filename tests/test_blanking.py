@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
+from skadetect import blanking
 from skadetect.background import Background, estimate_background
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.errors import ConfigError, InputError
@@ -129,3 +130,13 @@ def test_a_channel_without_noise_is_found_in_a_cube() -> None:
     pixels[3] = 0.0
     noisy = open_image((pixels, image.header))
     assert find_bad_channels(estimate_background(noisy)) == ((3, 3),)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 64, 65, 200])
+def test_the_running_median_is_scipys(count):
+    from scipy.ndimage import median_filter
+
+    values, size = np.random.default_rng(count).random(count), min(blanking.NEIGHBOURS, count)
+    np.testing.assert_array_equal(
+        blanking._running_median(values, size), median_filter(values, size=size, mode="nearest")
+    )
