@@ -13,9 +13,13 @@ from skadetect.simulate.options import NOISE_SPECTRA, ContinuumOptions
 from skadetect.simulate.sources import counts
 
 _REFERENCE_BEAM = BANDS[560].beam  # arcsec, the beam that the measured counts and sizes belong to
+# Sources above five times the noise a beam: from what a shallow survey shows to confusion.
+CROWDING = (2e-4, 0.06)
 
 
-def random_telescope(seed: int, *, size: int = 1024) -> ContinuumOptions:
+def random_telescope(
+    seed: int, *, size: int = 1024, crowding: tuple[float, float] = CROWDING
+) -> ContinuumOptions:
     """Draw a telescope, a depth, a sky and its artefacts.
 
     Sizes, separations and fluxes scale with the beam and the noise, so that what varies is what one sees:
@@ -28,6 +32,8 @@ def random_telescope(seed: int, *, size: int = 1024) -> ContinuumOptions:
         The same seed gives the same options; it is also the seed of the field.
     size : int
         Side of the image, pixels.
+    crowding : tuple of float
+        Least and most sources above five times the noise a beam; evenly drawn in the logarithm.
 
     Returns
     -------
@@ -37,15 +43,17 @@ def random_telescope(seed: int, *, size: int = 1024) -> ContinuumOptions:
     Raises
     ------
     ConfigError
-        The seed is negative.
+        The seed is negative, or the crowding is no range.
     """
     if seed < 0:
         raise ConfigError(f"seed = {seed}: expected 0 or more")
+    if not 0 < crowding[0] <= crowding[1]:
+        raise ConfigError(f"crowding = {crowding}: expected a lower and an upper limit above 0")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     beam, noise = _log_uniform(rng, 1.0, 60.0), _log_uniform(rng, 1e-7, 1e-3)
     telescope = _draw_beam(rng, beam)
     field = size * telescope["pixel_scale"] / 3600
-    varied = _draw_primary_beam(rng, field) | _draw_sky(rng, beam, noise) | _draw_artefacts(rng, size)
+    varied = _draw_primary_beam(rng, field) | _draw_sky(rng, (beam, noise), crowding) | _draw_artefacts(rng, size)
     return ContinuumOptions(size=size, seed=seed, **telescope, **varied)
 
 
@@ -87,20 +95,26 @@ def _draw_primary_beam(rng: np.random.Generator, field: float) -> dict[str, Any]
     }
 
 
-def _draw_sky(rng: np.random.Generator, beam: float, noise: float) -> dict[str, Any]:
-    """Draw which part of the counts meets the noise, and how many detectable sources a beam holds."""
+def _draw_sky(
+    rng: np.random.Generator, resolution: tuple[float, float], crowding: tuple[float, float]
+) -> dict[str, Any]:
+    """Draw which part of the counts meets the noise, and how many detectable sources a beam holds.
+
+    The resolution is that of the beam, arcsec, and the noise, Jy/beam.
+    """
+    beam, noise = resolution
     # Flux at 560 MHz (Jy) that is as bright as the noise: SDC1's after 1000 h is 3.4e-7.
     noise_flux = _log_uniform(rng, 1e-7, 1e-3)
     slope = rng.uniform(-0.2, 0.35)
     scale = beam / _REFERENCE_BEAM * _log_uniform(rng, 0.4, 2.0)
     beam_area = math.pi / (4 * math.log(2)) * (beam / scale / 3600) ** 2
-    crowding = _log_uniform(rng, 2e-4, 0.06)
+    density = _log_uniform(rng, *crowding)
     return {
         "noise_rms": noise,
         "clip": noise * _log_uniform(rng, 5.0, 100.0),
         "flux_scale": noise / noise_flux,
         "flux_min": 0.1 * noise_flux,
-        "density": crowding / (beam_area * _detectable(noise_flux, slope)),
+        "density": density / (beam_area * _detectable(noise_flux, slope)),
         "counts_slope": slope,
         "angular_scale": scale,
         "diffuse_count": 0.0 if _chance(rng, 0.7) else rng.uniform(0.5, 6.0),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,17 @@ def test_field_shows_noise_at_its_level(seed):
     spread = 1.4826 * np.median(np.abs(image - np.median(image)))
     assert 0.5 < spread / options.noise_rms < 3
     assert np.all(field.truth.flux > 0)
+
+
+def test_crowding_is_within_its_range_and_changes_nothing_else():
+    sparse = [random_telescope(seed, size=256, crowding=(1e-5, 1e-4)) for seed in range(len(MANY))]
+    thinner = np.array([one.density / usual.density for one, usual in zip(sparse, MANY, strict=True)])
+    # the same draw of both ranges: 2e-4 becomes 1e-5, 0.06 becomes 1e-4
+    assert thinner.max() == pytest.approx(1e-5 / 2e-4, rel=0.15)
+    assert thinner.min() == pytest.approx(1e-4 / 0.06, rel=0.15)
+    assert replace(sparse[0], density=MANY[0].density) == MANY[0]
+    with pytest.raises(ConfigError, match="crowding"):
+        random_telescope(1, crowding=(1e-2, 1e-4))
 
 
 def test_negative_seed_is_refused():
