@@ -21,7 +21,7 @@ TELESCOPE_SEEDS = range(101, 149)
 SHALLOW_SEEDS = range(201, 233)
 SPARSE_SEEDS = range(301, 349)
 SPARSE_VALIDATION_SEEDS = range(801, 825)
-#: Sources above five times the noise a beam, as in surveys: RACS has 1 / 200, FIRST 1 / 4000, VLASS 1 / 30000.
+#: Sources above five times the noise a beam, as in surveys: RACS 1 / 200, FIRST 1 / 4000, VLASS 1 / 30000.
 SPARSE = (5e-5, 2e-3)
 SHRINK = 0.25  # of the sources' sizes in the shallow fields
 VALIDATION_SEEDS = range(501, 504)

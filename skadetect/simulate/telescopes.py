@@ -53,7 +53,9 @@ def random_telescope(
     beam, noise = _log_uniform(rng, 1.0, 60.0), _log_uniform(rng, 1e-7, 1e-3)
     telescope = _draw_beam(rng, beam)
     field = size * telescope["pixel_scale"] / 3600
-    varied = _draw_primary_beam(rng, field) | _draw_sky(rng, (beam, noise), crowding) | _draw_artefacts(rng, size)
+    varied = (
+        _draw_primary_beam(rng, field) | _draw_sky(rng, (beam, noise), crowding) | _draw_artefacts(rng, size)
+    )
     return ContinuumOptions(size=size, seed=seed, **telescope, **varied)
 
 
