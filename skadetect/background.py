@@ -96,7 +96,7 @@ def estimate_background(
     mesh = np.full((2, planes, rows, columns), np.nan)
     block = _block_pixels(image)
     at_once = max(1, block // (int(np.diff(edges_y).max()) * width))
-    starts = range(0, planes, at_once)
+    starts, covered = range(0, planes, at_once), 0
     for step, first in enumerate(starts):
         channels = (first, min(first + at_once, planes))
         for row in range(rows):
@@ -104,10 +104,11 @@ def estimate_background(
             mesh[:, slice(*channels), row] = _row_of_cells(image, channels, span, edges_x, options)
             if progress is not None:
                 progress(step * rows + row + 1, len(starts) * rows)
+        covered += int(np.count_nonzero(np.isfinite(mesh[0, slice(*channels)])))
         mesh[:, slice(*channels)] = _completed(mesh[:, slice(*channels)], size=options.filter_size)
     cell_beams = height * width / (rows * columns) / image.pixel_beam.area
     steady(mesh[0], mesh[1], beams=min(cell_beams, options.samples), window=options.channels)
-    return Background(mesh[0], mesh[1], image.shape)
+    return Background(mesh[0], mesh[1], image.shape, covered / mesh[0].size)
 
 
 def mesh_shape(image: Image, options: BackgroundOptions | None = None) -> tuple[int, int, int]:

@@ -39,11 +39,14 @@ class Background:
         At the centres of the cells, in the image's unit.
     shape : (z, y, x)
         Of the image.
+    covered : float
+        Share of the cells that hold data.
     """
 
     level: NDArray[np.float64]
     rms: NDArray[np.float64]
     shape: tuple[int, int, int]
+    covered: float = 1.0
 
     def at(
         self, lo: tuple[int, int, int], hi: tuple[int, int, int]

@@ -21,6 +21,7 @@ _ROW_TYPES = {
     "background": np.float64,
     "flags": np.int32,
     "cut": np.float32,
+    "prob": np.float32,
 }
 
 
@@ -48,6 +49,8 @@ class Detections:
         Bits of the catalogue's flag table.
     cut : ndarray, shape (n,), float32
         Share of the box, as far as it lies in the cube, that is blank; 0 in an image.
+    prob : ndarray, shape (n,), float32
+        Probability that the row is real; NaN if it is not known.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Detections:
     background: np.ndarray
     flags: np.ndarray
     cut: np.ndarray
+    prob: np.ndarray
 
     def __post_init__(self) -> None:
         for name, dtype in _ROW_TYPES.items():
@@ -96,9 +100,10 @@ class Detections:
 
     @classmethod
     def from_columns(cls, *, position: np.ndarray, boxes: np.ndarray, **columns: Any) -> Detections:
-        """Build from some columns; those not given are zero (and `parameters` has no columns)."""
+        """Build from some columns; those not given are zero, `prob` NaN, and `parameters` has no columns."""
         n = len(position)
-        columns = {"position": position, "boxes": boxes, "parameters": np.empty((n, 0)), **columns}
+        columns = {"parameters": np.empty((n, 0)), "prob": np.full(n, np.nan), **columns}
+        columns |= {"position": position, "boxes": boxes}
         return cls(**{name: columns.get(name, np.zeros(n)) for name in _ROW_TYPES})
 
     @classmethod

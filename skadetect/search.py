@@ -17,7 +17,8 @@ from tqdm import tqdm
 from skadetect import arena
 from skadetect.background import Background, BackgroundOptions, estimate_background
 from skadetect.blanking import blank, find_bad_channels
-from skadetect.catalog.cube_build import probabilities
+from skadetect.catalog.build import image_probabilities
+from skadetect.catalog.cube_build import cube_probabilities
 from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
@@ -129,7 +130,8 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tupl
     if second is not None:
         rows, more = _look_again(run, *second, rows, pool, level)
         seconds += more
-    return _probable(rows, view, run.model, level, run.threshold), seconds
+    rows = _judged(rows, view, run.model, level, covered=background.covered)
+    return _probable(rows, run.threshold), seconds
 
 
 def background_options(view: Image) -> BackgroundOptions | None:
@@ -175,7 +177,8 @@ def _look_again(
     run: Search, job: Job, planned: tuple[TileGrid, Crew], rows: Detections, pool: Pool, level: int
 ) -> tuple[Detections, float]:
     """What is there where one look found something plausible, by the mean of several looks."""
-    centres = _probable(rows, job.image, run.first, level, run.least_again).position
+    rows = _judged(rows, job.image, run.first, level)
+    centres = _probable(rows, run.least_again).position
     grid, crew = planned
     tiles = windows(centres, grid, most=grid.most_read)
     logger.debug("%d candidates are looked at again in %d windows", len(centres), len(tiles))
@@ -203,10 +206,18 @@ def _held(run: Search, level: int) -> float:
     return 4 / 3 * held_room(run.device, run.options) if level else 0.0
 
 
-def _probable(rows: Detections, view: Image, model: Model, level: int, least: float) -> Detections:
-    """The rows that are probable enough, if the model knows how probable they are."""
-    known = probabilities(rows, view, model, level=level)
-    return rows if known is None else rows.take(known >= least)
+def _judged(rows: Detections, view: Image, model: Model, level: int, *, covered: float = 1.0) -> Detections:
+    """Rows with their probabilities, if the model knows them."""
+    if view.ndim == 2:
+        known = image_probabilities(rows, view, model, covered=covered)
+    else:
+        known = cube_probabilities(rows, view, model, level=level)
+    return rows if known is None else rows.with_(prob=known)
+
+
+def _probable(rows: Detections, least: float) -> Detections:
+    """The rows that are probable enough, as far as that is known."""
+    return rows.take(~(rows.prob < np.float32(least)))
 
 
 def _without_bad_channels(view: Image, background: Background) -> Image:

@@ -79,6 +79,13 @@ def test_windows_are_cut_from_the_whole(noise: np.ndarray) -> None:
         np.testing.assert_array_equal(got_rms, rms[part])
 
 
+def test_blank_cells_hold_no_data(noise: np.ndarray) -> None:
+    assert estimate_background(image_of(noise)).covered == 1.0
+    half = noise.copy()
+    half[: SIZE // 2] = np.nan
+    assert estimate_background(image_of(half)).covered == pytest.approx(0.5, abs=0.1)
+
+
 def test_interpolation_by_hand() -> None:
     level = np.array([[[0.0, 10.0], [20.0, 30.0]]])
     background = Background(level, level + 1, (1, 40, 40))

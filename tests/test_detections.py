@@ -17,7 +17,8 @@ def rows(n=6, ndim=2, n_parameters=3, seed=0):
 
 
 def same(a, b):
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__)
+    names = a.__dataclass_fields__
+    return all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True) for name in names)
 
 
 def test_columns_keep_their_types_and_missing_ones_are_zero():

@@ -109,6 +109,26 @@ def test_a_search_finds_what_is_above_the_threshold_and_keeps_its_tiles(cube: Pa
     assert not (tmp_path / "level-0-again").exists()
 
 
+def test_of_a_calibrated_model_of_images_rows_are_kept_by_their_probability(plane: Image) -> None:
+    odds = {"least_score": 0.2, "constant": -0.5, "slopes": {"score": 1.0, "peak": 0.1}, "kind": "image"}
+    model = small_model(threshold=0.3).folded()
+    calibrated = replace(model, metadata={"reliability": odds})
+    plain, known, few = (
+        search(plane, model, threshold=0.2),
+        search(plane, calibrated, threshold=0.2),
+        search(plane, calibrated, threshold=0.6),
+    )
+    with workers("cpu", plain.options) as pool:
+        rows, judged, sure = (search_view(run, plane, pool)[0] for run in (plain, known, few))
+    assert np.isnan(rows.prob).all() and len(rows) > 3
+    snr = rows.peak / rows.local_rms
+    expected = Reliability.of(calibrated.metadata).probability(
+        {"score": rows.score, "snr": snr, "density": 1.0}  # density is not among these slopes
+    )
+    np.testing.assert_allclose(judged.prob, expected[expected >= 0.2], rtol=1e-5)
+    assert 0 < len(sure) < len(judged) and sure.prob.min() >= 0.6
+
+
 def test_channels_are_sampled_and_images_are_not(cube: Path, plane: Image) -> None:
     options = background_options(open_image(cube))
     assert options is not None and options.samples == CUBE_SAMPLES

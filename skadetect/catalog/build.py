@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +14,17 @@ from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
 from skadetect.beams import PixelBeam, convolve
 from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.evidence import bright_density
 from skadetect.catalog.flags import Flag, beside_bright, blended
+from skadetect.catalog.probability import Reliability
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS
 from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_errors
 from skadetect.detections import Detections
 from skadetect.image import Image
 from skadetect.parameters import ParameterSpec, angle_spread, decode
+
+Floats = NDArray[np.float64]
 
 #: Ratio to the floor of an intrinsic axis below which it is only an upper limit.
 _AT_FLOOR = 1.02
@@ -114,6 +119,34 @@ def _decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> 
     )
 
 
+def image_probabilities(rows: Detections, image: Image, model: ModelInfo, *, covered: float) -> Floats | None:
+    """Probability that each detection in an image is real.
+
+    Parameters
+    ----------
+    rows : Detections
+        Of all of the image, measured.
+    image : Image
+        Its pixels are those of the positions.
+    model : ModelInfo
+        What made the detections.
+    covered : float
+        Share of the image that holds data.
+
+    Returns
+    -------
+    array (n,) or None
+        None if the model is not calibrated.
+    """
+    reliability = Reliability.of(model.metadata)
+    if reliability is None:
+        return None
+    snr = _signal_to_noise(rows)
+    beams = covered * math.prod(image.shape) / max(image.pixel_beam.area, 1.0)
+    density = bright_density(snr, rows.score, beams)
+    return reliability.probability({"score": rows.score, "snr": snr, "density": density})
+
+
 def _signal_to_noise(rows: Detections) -> NDArray[np.float64]:
     noisy = rows.local_rms > 0
     return np.divide(rows.peak, rows.local_rms, out=np.zeros(len(rows)), where=noisy)
@@ -145,6 +178,7 @@ def _pixel_columns(rows: Detections, shapes: _Shapes, snr: NDArray[np.float64]) 
         "local_background": rows.background,
         "snr": snr,
         "score": rows.score,
+        "prob": rows.prob,
         "prior": rows.prior,
         "x_min": x_min,
         "x_max": x_max,

@@ -78,7 +78,7 @@ def build_cube_catalog(
     options = options or CatalogOptions()
     n = sum(len(rows) for rows, _ in parts)
     finest = min((view for _, view in parts), key=lambda view: view.factor * view.factor_z)
-    columns = _all_columns(parts, finest, model, prefix=options.prefix)
+    columns = _all_columns(parts, model, prefix=options.prefix)
     arrays = gather(CUBE_COLUMNS, columns, n, prefix=options.prefix)
     order = np.lexsort((arrays["x"], arrays["y"], arrays["z"], -np.nan_to_num(arrays["f_sum"])))
     for name in arrays:
@@ -89,7 +89,7 @@ def build_cube_catalog(
     return Catalog(to_table(arrays, CUBE_COLUMNS, finest.unit, meta=about))
 
 
-def probabilities(rows: Detections, view: Image, model: ModelInfo, *, level: int = 0) -> Floats | None:
+def cube_probabilities(rows: Detections, view: Image, model: ModelInfo, *, level: int = 0) -> Floats | None:
     """Probability that each detection in a view of a cube is a galaxy.
 
     Parameters
@@ -115,20 +115,13 @@ def probabilities(rows: Detections, view: Image, model: ModelInfo, *, level: int
 
 
 def _all_columns(
-    parts: Sequence[tuple[Detections, Image]], finest: Image, model: ModelInfo, *, prefix: str
+    parts: Sequence[tuple[Detections, Image]], model: ModelInfo, *, prefix: str
 ) -> Iterator[Columns]:
     """Columns of some rows at a time, not numbered yet."""
     for rows, view in parts:
-        level = round(math.log2(view.factor / finest.factor))
         for part in chunks(rows):
             columns = _columns(part, view, model, prefix=prefix)
-            yield columns | {"prob": _probability(columns | _level_columns(part, level), model)}
-
-
-def _probability(columns: Columns, model: ModelInfo) -> Floats:
-    """NaN if the model does not know."""
-    reliability = Reliability.of(model.metadata)
-    return np.full(len(columns["score"]), np.nan) if reliability is None else reliability.probability(columns)
+            yield columns | {"prob": part.prob}
 
 
 def _level_columns(rows: Detections, level: int) -> Columns:

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 _FAINTEST, _LOUD, _WIDTH = 0.1, 12.0, 100.0
 # Signal to noise of a peak beyond which noise is no longer what it is mistaken for.
 _NO_NOISE = 8.0
+# Signal to noise and score of bright sources; beams that one more of them is taken to be in.
+_BRIGHT, _SURE, _UNSEEN = 7.0, 0.3, 500.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,25 @@ def image_evidence(columns: Mapping[str, ArrayLike]) -> Floats:
     score, density = _logit(known["score"]), np.log(known["density"])
     peak = 0.5 * np.clip(known["snr"], 0.0, _NO_NOISE) ** 2
     return np.stack(np.broadcast_arrays(score, peak, density, score * density), axis=1)
+
+
+def bright_density(snr: ArrayLike, score: ArrayLike, beams: float) -> float:
+    """Sources a beam that are bright enough to be real in any field.
+
+    Parameters
+    ----------
+    snr, score : array (n,)
+        Of the rows of a field: peak over noise, and the network's score.
+    beams : float
+        Solid angle of the field.
+
+    Returns
+    -------
+    float
+        At least one source is taken to be in 500 beams more: of a small field little is known.
+    """
+    bright = (np.asarray(snr) >= _BRIGHT) & (np.asarray(score) >= _SURE)
+    return float((np.count_nonzero(bright) + 1.0) / (beams + _UNSEEN))
 
 
 KINDS: Mapping[str, Evidence] = MappingProxyType(

@@ -7,7 +7,7 @@ import pytest
 from astropy import units as u
 
 from skadetect.beams import PixelBeam, convolve
-from skadetect.catalog.build import build_catalog
+from skadetect.catalog.build import build_catalog, image_probabilities
 from skadetect.catalog.flags import Flag
 from skadetect.catalog.schema import COLUMNS
 from skadetect.detections import Detections
@@ -181,6 +181,24 @@ def test_convolved_sizes_are_never_below_the_beam():
     beam = PixelBeam(4.0, 2.5, 0.7)
     bmaj, bmin, _ = convolve(np.linspace(0, 9, 10), np.zeros(10), np.linspace(0, 3, 10), beam)
     assert (bmin >= beam.bmin - 1e-9).all() and (bmaj >= beam.bmaj - 1e-9).all()
+
+
+def test_the_same_row_is_less_probable_in_an_emptier_field():
+    slopes = {"score": 1.0, "peak": 0.5, "density": 0.7}
+    odds = {"least_score": 0.1, "constant": -2.0, "slopes": slopes, "kind": "image"}
+    known = SimpleNamespace(**vars(MODEL) | {"metadata": {"reliability": odds}})
+    image = toy_image()
+    faint = toy_detections(image.pixel_beam, n=3).with_(peak=np.full(3, 5 * RMS), local_rms=np.full(3, RMS))
+    bright = Detections.concatenate([faint, faint.with_(peak=np.full(3, 50 * RMS))])
+    assert image_probabilities(faint, image, MODEL, covered=1.0) is None
+    alone = image_probabilities(faint, image, known, covered=1.0)
+    crowded = image_probabilities(bright, image, known, covered=1.0)
+    assert (alone < crowded[:3]).all() and (crowded[:3] < crowded[3:]).all()
+    # blank pixels are no part of the field
+    assert (image_probabilities(bright, image, known, covered=0.1) > crowded)[:3].all()
+    assert np.isnan(build_catalog(faint, image, known)["prob"]).all()
+    table = build_catalog(faint.with_(prob=alone), image, known)
+    np.testing.assert_allclose(np.sort(table["prob"]), np.sort(alone), rtol=1e-6)
 
 
 def test_provenance_names_image_model_and_versions():

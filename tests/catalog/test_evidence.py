@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skadetect.catalog.evidence import KINDS
+from skadetect.catalog.evidence import KINDS, bright_density
 
 HOPELESS = {
     "cube": {
@@ -41,3 +41,10 @@ def test_peaks_of_an_image_count_as_noise_does():
     np.testing.assert_allclose(score, 0.0, atol=1e-12)
     np.testing.assert_allclose(density, -5.0)
     np.testing.assert_allclose(crowded, 0.0, atol=1e-12)
+
+
+def test_bright_sources_are_counted_and_small_fields_are_taken_to_be_usual():
+    snr, score = np.array([3.0, 7.0, 50.0, 50.0, np.nan]), np.array([0.9, 0.9, 0.1, 0.9, 0.9])
+    assert bright_density(snr, score, 1e6) == pytest.approx(2e-6, rel=0.6)
+    assert bright_density(np.repeat(snr, 1000), np.repeat(score, 1000), 1e6) == pytest.approx(2e-3, rel=2e-3)
+    assert bright_density([], [], 10.0) == pytest.approx(1 / 500, rel=0.05)
