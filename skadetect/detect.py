@@ -35,10 +35,8 @@ __all__ = ["DetectOptions", "Detector", "detect"]
 
 logger = logging.getLogger(__name__)
 
-#: Sources a beam below which noise may be a good part of what a model of crowded fields finds at its own
-#: threshold, and a threshold that leaves a third of it: twelve simulated fields of other telescopes that were
-#: as sparse gave 701 rows, 73 % of them real, and 464 at that threshold, 88 % of them real.
-SPARSE, SPARSE_THRESHOLD = 1 / 500, 0.6
+#: Sources a beam below which noise may be a good part of what a shipped model of crowded fields finds.
+SPARSE = 1 / 500
 #: Pixels of an image that surely has several tiles: its workers start at once.
 MANY_PIXELS = 1 << 24
 
@@ -152,8 +150,8 @@ class Detector:
         catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
         logger.info("%s: %d sources in %.1f s", original.name, len(catalog), wall)
         own = self.options.threshold is None and run.model.name in shipped_models()
-        if original.ndim == 2 and own:  # of other models' thresholds nothing is known
-            _warn_if_sparse(view, len(catalog))
+        if own and Reliability.of(run.model.metadata) is None:  # of other models' thresholds nothing is known
+            _warn_if_sparse(view, len(catalog), run.model.name)
         if folder is not None:
             self.write_products(catalog, original, folder)
         return catalog
@@ -262,17 +260,17 @@ def _described(image: Image) -> str:
     return f"{image.name} has {image.ndim} axes beside degenerate ones, shape {image.shape}"
 
 
-def _warn_if_sparse(view: Image, found: int) -> None:
+def _warn_if_sparse(view: Image, found: int, model: str) -> None:
     """Say that a field has so few sources that noise may be a good part of them."""
     beams = math.prod(view.shape) / max(view.pixel_beam.area, 1.0)
     if 0 < found < SPARSE * beams:
         logger.warning(
-            "%s: %d sources in %.3g beams. In fields as sparse as that a quarter of the rows may be noise; "
-            "--threshold %g leaves about a third of those",
+            "%s: %d sources in %.3g beams. The model %r is for crowded fields: in one as sparse as that most "
+            "of the faint rows may be noise. --model continuum knows how probable each row is",
             view.name,
             found,
             beams,
-            SPARSE_THRESHOLD,
+            model,
         )
 
 

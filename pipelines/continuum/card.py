@@ -15,9 +15,7 @@ LIMITS = """\
 - It learned from simulations only: populations and imaging as in SDC1 at 560 MHz, and variations of that.
   Galactic emission, giant radio galaxies and strong calibration errors are not among them.
 - It looks {reach} pixels around a source. Emission much larger than the beam is found in pieces.
-- `score` is the network's objectness, tuned to a threshold; it is no calibrated probability. The threshold is
-  that of fields as crowded as SDC1's, and noise has as many faint peaks anywhere: in twelve simulated fields
-  with less than a source in 500 beams 73 % of the rows of `continuum` were real at it, and 88 % at 0.6.
+- {score}
 - Sources expected to peak below {min_snr} times the local noise were no targets.
 - Fluxes are apparent: no primary beam is corrected (the `sdc1` format does). Simulated imaging loses part of
   the faint emission, as SDC1's did, and the network gives back what is usually lost; on an image that loses
@@ -27,6 +25,16 @@ LIMITS = """\
 - {calibrated} Those of `pa` are
   calibrated on SDC1's round beam alone. Those of `peak_flux` are of the pixels' noise alone and those of
   `pa_deconv` are the network's own: neither is calibrated."""
+SCORE = {
+    "continuum": """\
+`score` is the network's objectness, `prob` the probability by which the threshold chooses: by the score, the
+  peak's signal to noise and the number of bright sources a beam in the whole image. A part of an image has
+  other probabilities than the whole.""",
+    "sdc1": """\
+`score` is the network's objectness, tuned to a threshold; it is no calibrated probability. The threshold is
+  that of fields as crowded as SDC1's: noise has as many faint peaks anywhere, and where sources are few most
+  of the faint rows are noise.""",
+}
 CALIBRATED = {
     "continuum": """\
 Errors are calibrated over SDC1's and other telescopes together, half each; the table tells how they fare on
@@ -61,6 +69,7 @@ def model_card(model: Model, size: int) -> str:
     words = {"description": model.metadata["description"], "min_snr": selection["min_snr"]}
     words |= {"reach": max(model.network.halo), "tail": f"{100 * model.metadata['bmaj_beyond_three']:.0f}"}
     words["calibrated"] = CALIBRATED.get(model.name, CALIBRATED["continuum"])
+    words["score"] = SCORE.get(model.name, SCORE["continuum"])
     parts = [
         f"# {model.name}",
         INTRODUCTIONS.get(model.name, INTRODUCTIONS["continuum"]).format(**words),
@@ -110,8 +119,9 @@ def validation(model: Model) -> str:
     metrics, options = model.metadata["validation"], model.metadata["validation_options"]
     bright = options["completeness_snr"]
     chosen = f"threshold: of the highest SDC1 score whose purity is at least {options['lowest_purity']:g}"
+    known = model.metadata.get("probabilities")
     rows = [
-        (chosen, f"{metrics['threshold']:.2f}"),
+        (f"{'score at the ' if known else ''}{chosen}", f"{metrics['threshold']:.2f}"),
         ("official SDC1 score, three fields together", f"{metrics['score']:.0f}"),
         ("its purity", f"{metrics['score_purity']:.3f}"),
         ("its mean attribute score", f"{metrics['mean_attribute']:.3f}"),
@@ -120,7 +130,34 @@ def validation(model: Model) -> str:
         (f"average precision, {bright:g} sigma or more", f"{metrics['average_precision']:.3f}"),
     ]
     names = ", ".join(ranges(model.metadata["held_out_fields"]))
-    return f"On held-out fields: {names}.\n\n" + table(("metric", "value"), rows)
+    text = f"On held-out fields: {names}.\n\n" + table(("metric", "value"), rows)
+    return text if known is None else f"{text}\n\n{probabilities(model)}"
+
+
+def probabilities(model: Model) -> str:
+    """What probabilities are made of, and how they fare from crowded to sparse fields."""
+    parts = []
+    for title, seen in (("one look", model), ("`--orientations 8`", model.looking(8))):
+        parts += [
+            (
+                title,
+                f"`{each['group']}`",
+                *(f"{each[name]:g}" for name in ("fields", "rows")),
+                *(f"{each[name]:.3f}" for name in ("purity", "expected purity", "completeness")),
+            )
+            for each in seen.metadata["probabilities"]
+        ]
+    columns = ("looks", "group", "fields", "rows", "purity", "mean `prob`", "completeness, 5 sigma or more")
+    reliability = model.metadata["reliability"]
+    listed = ", ".join(f"{name} {value:.2f}" for name, value in reliability["slopes"].items())
+    return (
+        f"Rows with a probability of {model.threshold:.2f} or more ({model.looking(8).threshold:.2f} of "
+        "eight looks) are kept, the threshold of\nthe highest SDC1 score of that purity. Probabilities are "
+        "fitted on these fields, the three groups alike:\n\n"
+        + table(columns, parts)
+        + "\n\nThe logarithm of the odds that a row is real rises by these numbers with each term "
+        f"(`skadetect.catalog.evidence`):\n{listed}."
+    )
 
 
 def errors(model: Model) -> str:

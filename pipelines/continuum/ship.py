@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from card import model_card
+from held_out import beam_on_sky, folders, true_table
+from reliability import GROUPS as PROBABLE
+from reliability import calibrated
 
 import skadetect
-from skadetect.beams import PixelBeam, convolve
-from skadetect.catalog.catalog import Catalog
 from skadetect.config import options_from_mapping
 from skadetect.detect import Detector
 from skadetect.errors import ModelError
@@ -26,19 +27,26 @@ from skadetect.evaluate.pulls import fit_calibration, pulls, residuals, summaris
 from skadetect.nn.backends.select import get_backend
 from skadetect.nn.model import Model
 from skadetect.train.fields import FieldGroup
-from skadetect.train.truth import primary_beam_at, read_truth
 from skadetect.train.validate import ValidationOptions, load_held_out, validate
 
 # Folders GROUP_SEED; the first one gives the SDC1 score
 SCORED, OTHERS = "validation", "telescope_validation"
 CALIBRATION = "telescope_calibration"  # more telescopes, for errors that hold for any of them
-# Groups that a model is validated and calibrated on
+# Groups that a model is validated on and its errors are calibrated on
 GROUPS = {"continuum": (SCORED, OTHERS, CALIBRATION), "sdc1": (SCORED,)}
 # Between -0.1 and -0.4 the SDC1 score of the validation fields changes by 0.3 %; nearer boxes are one source.
 MERGE_LIMIT = -0.2
 LARGEST = 15_000_000  # bytes of a model file
 VALIDATION_KEYS = ("frequency", "completeness_snr", "real_snr", "radius", "lowest_purity")
-STAGES = ("config.toml", "refine.toml", "revise.toml", "sdc1.toml", "sdc1_more.toml")
+#: Configurations by the folders of their results.
+STAGES = {
+    "run": "config.toml",
+    "run-refine": "refine.toml",
+    "run-revised": "revise.toml",
+    "run-sparse": "sparse.toml",
+    "run-sdc1": "sdc1.toml",
+    "run-sdc1-more": "sdc1_more.toml",
+}
 REVISED = 2  # stages before the first one that revised labels are for
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
@@ -51,20 +59,23 @@ def main(trained: Path, fields: Path, out: Path) -> None:
     options = validation_options(model, fields)
     held = load_held_out(options, fields, normalization=model.normalization)
     metrics = validate(model, held, options, backend=get_backend("cpu"))
-    model = replace(model, threshold=metrics.threshold)
+    about, stages = model.metadata["description"], training_stages(model, trained)
+    model = replace(model, threshold=metrics.threshold, metadata={})
     report("metrics", asdict(metrics))
-    pairs = held_out_pairs(replace(model, metadata={}), fields)
+    if model.name == "continuum":
+        model = calibrated(model, fields, lowest_purity=options.lowest_purity)
+    pairs = held_out_pairs(model, fields)
     calibration = fitted_errors(pairs)
     report("errors: factor, floor", calibration)
     plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
-    metadata = {
-        "description": model.metadata["description"],
+    metadata = model.metadata | {
+        "description": about,
         "skadetect": skadetect.__version__,
-        "commands": commands(stages := training_stages(model, trained)),
+        "commands": commands(stages),
         "training": stages,
         "validation": asdict(metrics),
         "validation_options": {key: getattr(options, key) for key in VALIDATION_KEYS},
-        "held_out_fields": [folder.name for group in GROUPS[model.name] for folder in folders(fields, group)],
+        "held_out_fields": held_out(model, fields),
         "error_calibration": calibration,
         "pulls": pull_table(pairs, calibration, SNR_EDGES[[0, -1]]),
         "pulls_by_snr": pull_table(pairs, calibration, SNR_EDGES),
@@ -78,12 +89,10 @@ def main(trained: Path, fields: Path, out: Path) -> None:
     print(f"{path}: {size / 1e6:.2f} MB, {time.perf_counter() - start:.0f} s")
 
 
-def folders(fields: Path, group: str) -> list[Path]:
-    """The fields of a group."""
-    found = sorted(folder for folder in fields.glob(f"{group}_*") if (folder / "truth.txt").exists())
-    if not found:
-        raise SystemExit(f"{fields} holds no {group}_*: run make_fields.py {fields} validation")
-    return found
+def held_out(model: Model, fields: Path) -> list[str]:
+    """Names of the fields that a model is judged by."""
+    groups = dict.fromkeys((*GROUPS[model.name], *(PROBABLE if "reliability" in model.metadata else ())))
+    return [folder.name for group in groups for folder in folders(fields, group)]
 
 
 def validation_options(model: Model, fields: Path) -> ValidationOptions:
@@ -120,24 +129,6 @@ def fitted_errors(pairs: pd.DataFrame) -> dict[str, tuple[float, float]]:
     )
 
 
-def beam_on_sky(catalog: Catalog) -> PixelBeam:
-    """The beam in arcsec, its angle from north through east."""
-    bmaj, bmin, bpa = (catalog.meta[name] for name in ("bmaj", "bmin", "bpa"))
-    return PixelBeam(3600.0 * bmaj, 3600.0 * bmin, float(np.radians(bpa)))
-
-
-def true_table(folder: Path, beam: PixelBeam) -> pd.DataFrame:
-    """The truth as a perfect catalogue would have it: fluxes apparent, sizes seen through the beam."""
-    truth, response = read_truth(folder / "truth.txt"), folder / "primary_beam.fits"
-    flux = truth.flux * (primary_beam_at(response, truth.ra, truth.dec) if response.exists() else 1.0)
-    pa = np.radians(truth.pa)
-    bmaj, bmin, angle = convolve(truth.bmaj, truth.bmin, pa, beam)
-    drawn = convolve(truth.bmaj * truth.spread, truth.bmin * truth.spread, pa, beam)
-    columns = {"ra": truth.ra, "dec": truth.dec, "int_flux": flux, "bmaj": bmaj, "bmin": bmin}
-    peak = flux * beam.bmaj * beam.bmin / (drawn[0] * drawn[1])
-    return pd.DataFrame(columns | {"pa": np.degrees(angle), "peak_flux": peak})
-
-
 def pull_table(
     pairs: pd.DataFrame, calibration: Mapping[str, tuple[float, float]], edges: np.ndarray
 ) -> list[dict[str, Any]]:
@@ -169,7 +160,8 @@ def training_stages(model: Model, trained: Path) -> list[dict[str, Any]]:
 def commands(stages: list[dict[str, Any]]) -> list[str]:
     """What made the weights, in order."""
     train = []
-    for number, name in enumerate(STAGES[: len(stages)]):
+    for number, stage in enumerate(stages):
+        name = STAGES[Path(stage["options"]["out"]).name]
         if name == "sdc1_more.toml":
             train.append(f"python {FOLDER / 'make_fields.py'} {FOLDER / 'fields'} more")
         if number >= REVISED:

@@ -54,7 +54,7 @@ def _image_lines(rows: QTable) -> list[tuple[str, ...]]:
     peak_unit = f"{prefix}{rows['peak_flux'].unit.to_string().replace(' ', '')}"
     header = (
         "name", "ra [deg]", "dec [deg]", f"peak [{peak_unit}]", f"flux [{prefix}{rows['int_flux'].unit}]",
-        'bmaj x bmin ["]', "pa [deg]", "snr", "score", "flags",
+        'bmaj x bmin ["]', "pa [deg]", "snr", "score", "prob", "flags",
     )  # fmt: skip
     return [header, *(_image_cells(row, scale) for row in rows)]
 
@@ -70,6 +70,7 @@ def _image_cells(row: Row, scale: float) -> tuple[str, ...]:
         f"{_number(row, 'pa'):.0f}",
         f"{_number(row, 'snr'):.1f}",
         f"{_number(row, 'score'):.3f}",
+        f"{_number(row, 'prob'):.3f}",
         " ".join(flag_names(int(_number(row, "flags")))),
     )
 

@@ -17,6 +17,7 @@ from skadetect.catalog.sdc1_export import to_sdc1
 from skadetect.detect import Detector
 from skadetect.evaluate.sdc1 import PreparedTruth, match_sdc1
 from skadetect.nn.model import Model
+from skadetect.sdc.tables import Confidence
 from skadetect.train.fields import observe
 from skadetect.train.truth import attenuate, place, primary_beam_at, read_truth
 
@@ -46,12 +47,11 @@ def revise_labels(model: Model, folder: Path, out: Path, *, frequency: int = 560
     beam = folder / "primary_beam.fits"
     catalog = Detector(model, threshold=TRACE).detect(folder / "image.fits")
     rows = to_sdc1(catalog, primary_beam=beam if beam.is_file() else None)
-    score = dict(zip(np.asarray(catalog["source_id"]).tolist(), np.asarray(catalog["score"]), strict=True))
     truth = PreparedTruth.prepare(read_sdc1(folder / "truth.txt", strict=False), freq=frequency, train=None)
     match = match_sdc1(rows, truth)
     found = truth.row[match.truth[match.accepted]]
     ids = rows["id"].to_numpy()[match.row[match.accepted]]
-    confident = np.array([score[one] >= model.threshold for one in ids], bool)
+    confident = Confidence.of(catalog.table, ids).score >= model.threshold
     peak, wanted = _expected_peaks(model, folder), _least_snr(model)
     seen, sure = np.zeros(len(peak), bool), np.zeros(len(peak), bool)
     seen[found], sure[found[confident]] = True, True

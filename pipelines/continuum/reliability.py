@@ -1,0 +1,129 @@
+"""How probable rows of `continuum` are to be real, fitted on held-out fields from crowded to sparse.
+
+A row is real if it lies on a source that is expected to peak at twice the noise or more. The fields like
+SDC1's, those of other telescopes and the sparse ones count alike.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from held_out import beam_on_sky, folders, true_table
+
+from skadetect.astrometry import sky_to_pixel
+from skadetect.background import estimate_background
+from skadetect.catalog.evidence import bright_density
+from skadetect.catalog.probability import Reliability, fit_reliability
+from skadetect.catalog.sdc1 import read_sdc1
+from skadetect.catalog.sdc1_export import to_sdc1
+from skadetect.detect import Detector
+from skadetect.evaluate.match import match_positions
+from skadetect.evaluate.sdc1 import PreparedTruth, match_sdc1
+from skadetect.evaluate.thresholds import score_curve
+from skadetect.image import open_image
+from skadetect.nn.model import Model
+
+CROWDED = "validation"
+GROUPS = (CROWDED, "telescope_calibration", "sparse_calibration")
+#: Least score of a row that is looked at.
+LEAST_SCORE = 0.1
+#: Expected signal to noise from which on a source is real, and is to be found.
+REAL_SNR, BRIGHT_SNR = 2.0, 5.0
+RADIUS = 0.6  # beams that a row may be off its source
+FREQUENCY = 560
+GRID = np.linspace(0.02, 0.98, 97)
+
+
+def calibrated(model: Model, fields: Path, *, lowest_purity: float) -> Model:
+    """The model with probabilities and a threshold, for one look and for eight.
+
+    The threshold is that of the highest SDC1 score of the crowded fields with the purity that is asked for.
+    """
+    one, eight = (_fitted(model, fields, looks, lowest_purity) for looks in (1, 8))
+    threshold = one.pop("threshold")
+    return replace(model, threshold=threshold, metadata=model.metadata | one | {"looks": {"8": eight}})
+
+
+def _fitted(model: Model, fields: Path, looks: int, lowest_purity: float) -> dict[str, Any]:
+    """Probabilities, threshold and how both fare, as entries of a model's metadata."""
+    detector = Detector(model, threshold=LEAST_SCORE, orientations=looks)
+    rows = pd.concat(
+        [
+            _rows(detector, folder).assign(group=group, field=folder.name)
+            for group in GROUPS
+            for folder in folders(fields, group)
+        ],
+        ignore_index=True,
+    )
+    seen = rows[rows["score"].notna()]
+    start = Reliability(LEAST_SCORE, 0.0, {}, kind="image")
+    columns = {name: seen[name].to_numpy() for name in start.evidence.columns}
+    weight = len(seen) / len(GROUPS) / seen.groupby("group")["score"].transform("size").to_numpy()
+    found = fit_reliability(columns, seen["real"], weight=weight, start=start)
+    rows.loc[seen.index, "prob"] = found.probability(columns)
+    known = {"reliability": found.to_dict(), "looks": {"8": {"reliability": found.to_dict()}}}
+    detector = Detector(replace(model, metadata=known), threshold=float(GRID[0]), orientations=looks)
+    threshold = _threshold(detector, fields, lowest_purity)
+    table = [_summary(group, each, threshold) for group, each in rows.groupby("group", sort=False)]
+    print(f"{looks} looks: {found}\n{pd.DataFrame(table).to_string(index=False)}", flush=True)
+    return {"reliability": found.to_dict(), "threshold": threshold, "probabilities": table}
+
+
+def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
+    """Rows of a field and what their odds are made of; behind them sources without a row, of no score.
+
+    `peak` is the signal to noise that the source of a row is expected to peak at.
+    """
+    catalog, image = detector.detect(folder / "image.fits"), open_image(folder / "image.fits")
+    table, background = catalog.to_pandas(), estimate_background(image)
+    truth = true_table(folder, beam_on_sky(catalog))
+    place = np.stack(sky_to_pixel(image.wcs, truth["ra"].to_numpy(), truth["dec"].to_numpy()), axis=1)[
+        :, ::-1
+    ]
+    nearest = np.rint(place).astype(int)
+    inside = ((nearest >= 0) & (nearest < image.shape[1:])).all(axis=1)
+    rms = background.at((0, 0, 0), image.shape)[1][0]
+    peak = truth["peak_flux"].to_numpy()[inside] / rms[tuple(nearest[inside].T)]
+    real = peak >= REAL_SNR
+    radius, confidence = RADIUS * image.pixel_beam.fwhm, table["score"].to_numpy()
+    match = match_positions(table[["y", "x"]].to_numpy(), place[inside][real], radius, confidence=confidence)
+    beams = background.covered * np.prod(image.shape) / image.pixel_beam.area
+    rows = table[["score", "snr", "bmaj", "bmin"]].assign(
+        density=bright_density(table["snr"], confidence, beams),
+        peak=np.append(peak[real], np.nan)[match.truth],
+        real=match.truth >= 0,
+    )
+    return pd.concat([rows, pd.DataFrame({"peak": peak[real][~match.found], "real": True})])
+
+
+def _threshold(detector: Detector, fields: Path, lowest_purity: float) -> float:
+    """Probability from which on the rows of the crowded fields score highest, if they are as pure as that."""
+    total = np.sum([_scores(detector, folder) for folder in folders(fields, CROWDED)], axis=0)
+    score, n_det, n_match = total
+    return float(GRID[np.argmax(np.where(n_match >= lowest_purity * n_det, score, -np.inf))])
+
+
+def _scores(detector: Detector, folder: Path) -> np.ndarray:
+    """Official score, rows and matches of a field at the probabilities of `GRID`, (3, n)."""
+    catalog = detector.detect(folder / "image.fits")
+    submitted = to_sdc1(catalog, primary_beam=folder / "primary_beam.fits")
+    truth = PreparedTruth.prepare(read_sdc1(folder / "truth.txt", strict=False), freq=FREQUENCY, train=None)
+    prob = catalog.to_pandas().set_index("source_id")["prob"].loc[submitted["id"]].to_numpy()
+    curve = score_curve(match_sdc1(submitted, truth), prob)
+    last = np.searchsorted(-curve.threshold, -GRID, side="right") - 1  # thresholds fall
+    return np.stack([curve.score, curve.n_det, curve.n_match])[:, last] * (last >= 0)
+
+
+def _summary(group: str, rows: pd.DataFrame, threshold: float) -> dict[str, Any]:
+    """How pure the rows of some fields are at a threshold, and how complete for bright sources."""
+    kept, bright = rows["prob"] >= threshold, rows["peak"] >= BRIGHT_SNR
+    return {
+        "group": group,
+        "fields": len(rows["field"].unique()),
+        "rows": int(kept.sum()),
+        "purity": float(rows["real"][kept].mean()),
+        "expected purity": float(rows["prob"][kept].mean()),
+        "completeness": float((kept & bright).sum() / bright.sum()),
+    }
