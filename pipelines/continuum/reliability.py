@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from held_out import beam_on_sky, folders, true_table
+from held_out import folders
 
-from skadetect.astrometry import sky_to_pixel
 from skadetect.background import estimate_background
 from skadetect.catalog.evidence import bright_density
 from skadetect.catalog.probability import Reliability, fit_reliability
@@ -24,6 +23,7 @@ from skadetect.evaluate.sdc1 import PreparedTruth, match_sdc1
 from skadetect.evaluate.thresholds import score_curve
 from skadetect.image import open_image
 from skadetect.nn.model import Model
+from skadetect.train.fields import load_field
 
 CROWDED = "validation"
 GROUPS = (CROWDED, "telescope_calibration", "sparse_calibration")
@@ -76,26 +76,25 @@ def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
 
     `peak` is the signal to noise that the source of a row is expected to peak at.
     """
-    catalog, image = detector.detect(folder / "image.fits"), open_image(folder / "image.fits")
-    table, background = catalog.to_pandas(), estimate_background(image)
-    truth = true_table(folder, beam_on_sky(catalog))
-    place = np.stack(sky_to_pixel(image.wcs, truth["ra"].to_numpy(), truth["dec"].to_numpy()), axis=1)[
-        :, ::-1
-    ]
-    nearest = np.rint(place).astype(int)
-    inside = ((nearest >= 0) & (nearest < image.shape[1:])).all(axis=1)
-    rms = background.at((0, 0, 0), image.shape)[1][0]
-    peak = truth["peak_flux"].to_numpy()[inside] / rms[tuple(nearest[inside].T)]
-    real = peak >= REAL_SNR
-    radius, confidence = RADIUS * image.pixel_beam.fwhm, table["score"].to_numpy()
-    match = match_positions(table[["y", "x"]].to_numpy(), place[inside][real], radius, confidence=confidence)
-    beams = background.covered * np.prod(image.shape) / image.pixel_beam.area
-    rows = table[["score", "snr", "bmaj", "bmin"]].assign(
+    image, catalog = open_image(folder / "image.fits"), detector.detect(folder / "image.fits")
+    response = folder / "primary_beam.fits"
+    field = load_field(
+        folder / "image.fits",
+        folder / "truth.txt",
+        primary_beam=response if response.exists() else None,
+        min_snr=REAL_SNR,
+    )
+    assert catalog.meta["resampled"] == 1.0  # the field's pixels are the catalogue's
+    table, truth = catalog.to_pandas(), field.sources
+    radius, confidence = RADIUS * field.beam.fwhm, table["score"].to_numpy()
+    match = match_positions(table[["y", "x"]].to_numpy(), truth.position, radius, confidence=confidence)
+    beams = estimate_background(image).covered * field.snr.size / field.beam.area
+    rows = table[["score", "snr"]].assign(
         density=bright_density(table["snr"], confidence, beams),
-        peak=np.append(peak[real], np.nan)[match.truth],
+        peak=np.append(truth.peak_snr, np.nan)[match.truth],
         real=match.truth >= 0,
     )
-    return pd.concat([rows, pd.DataFrame({"peak": peak[real][~match.found], "real": True})])
+    return pd.concat([rows, pd.DataFrame({"peak": truth.peak_snr[~match.found], "real": True})])
 
 
 def _threshold(detector: Detector, fields: Path, lowest_purity: float) -> float:

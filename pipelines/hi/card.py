@@ -28,7 +28,7 @@ LIMITS = """\
 - It learned from simulations only: discs that are lopsided, patchy, warped, holed, have arms, tails and
   companions, in noise with continuum residuals, absorption and RFI ripples. Strongly interacting groups,
   Galactic HI, high-velocity clouds and outflows are not among them.
-- A galaxy and its companion within a diameter and similar velocity are one row.
+- A companion that the beam does not separate from its galaxy, on the sky or in velocity, has no own row.
 - `score` is the network's objectness, `prob` the probability by which the threshold chooses. It was fitted on
   the validation cubes: for cubes with many more galaxies than those a lower threshold serves better.
 - Galaxies below {min_snr} times the noise (matched filter) were no targets.

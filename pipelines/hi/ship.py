@@ -41,8 +41,21 @@ LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
-STAGES = ("config.toml", "finish.toml", "vary.toml", "whiten.toml", "deepen.toml")
 FOLDER = Path("pipelines") / "hi"
+RESULT = "run-accompanied/last.safetensors"
+MEAN = "run-averaged/last.safetensors"
+#: What makes the weights and the cubes that they are judged by, in order.
+COMMANDS = (
+    f"python {FOLDER}/make_bank.py {FOLDER}/bank --galaxies 350",
+    f"python {FOLDER}/make_bank.py {FOLDER}/bank-varied --settings 120 --galaxies 250 --seed 2",
+    f"python {FOLDER}/make_bank.py {FOLDER}/bank-more --settings 240 --galaxies 250 --seed 4",
+    *(f"skadetect train {FOLDER}/{name}.toml" for name in ("config", "finish", "vary", "whiten", "deepen")),
+    f"python {FOLDER}/average.py {FOLDER}/run-whitened/last.safetensors "
+    f"{FOLDER}/run-deepened/last.safetensors {FOLDER}/{MEAN}",
+    f"python {FOLDER}/make_bank.py {FOLDER}/bank-companions --settings 240 --galaxies 250 --seed 6",
+    f"skadetect train {FOLDER}/accompany.toml",
+    f"python {FOLDER}/make_cubes.py {FOLDER}/cubes validation",
+)
 SHIPPED = Path(skadetect.__file__).parent / "models"
 
 
@@ -65,23 +78,12 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     model = replace(model, metadata=model.metadata | {"flux_scale": scale.to_dict()})
     one = calibration_of(model, cubes, trained.with_name("pulls-one.png"))
     again = calibration_of(looking_again(model, one), cubes, trained.with_name("pulls.png"))
-    before, last = (FOLDER / Path(s["options"]["out"]).name / "last.safetensors" for s in stages[-2:])
-    mean = FOLDER / "run-averaged" / "last.safetensors"
     metadata = {
         "pyramid": True,
         "flux_scale": scale.to_dict(),
         "description": "Galaxies in HI cubes, from unresolved ones to nearby ones of tens of beams",
         "skadetect": skadetect.__version__,
-        "commands": [
-            f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank'} --galaxies 350",
-            f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank-varied'} "
-            "--settings 120 --galaxies 250 --seed 2",
-            f"python {FOLDER / 'make_bank.py'} {FOLDER / 'bank-more'} --settings 240 --galaxies 250 --seed 4",
-            *(f"skadetect train {FOLDER / name}" for name in STAGES[: len(stages)]),
-            f"python {FOLDER / 'make_cubes.py'} {FOLDER / 'cubes'} validation",
-            f"python {FOLDER / 'average.py'} {before} {last} {mean}",
-            f"python {FOLDER / 'ship.py'} {mean} {FOLDER / 'cubes'}",
-        ],
+        "commands": [*COMMANDS, f"python {FOLDER / 'ship.py'} {FOLDER / RESULT} {FOLDER / 'cubes'}"],
         "training": stages,
         "looks": {AGAIN: again | {"second_look": asdict(SECOND_LOOK)}},
     }
