@@ -16,7 +16,6 @@ from skadetect.blanking import blank
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.cube_build import build_cube_catalog
-from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
 from skadetect.errors import ConfigError, InputError
@@ -150,7 +149,7 @@ class Detector:
         catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
         logger.info("%s: %d sources in %.1f s", original.name, len(catalog), wall)
         own = self.options.threshold is None and run.model.name in shipped_models()
-        if own and Reliability.of(run.model.metadata) is None:  # of other models' thresholds nothing is known
+        if own and "reliability" not in run.model.metadata:  # of other models' thresholds nothing is known
             _warn_if_sparse(view, len(catalog), run.model.name)
         if folder is not None:
             self.write_products(catalog, original, folder)
@@ -241,7 +240,7 @@ class Detector:
         if looks is None:
             return AGAIN if AGAIN in known else 1
         numbers = sorted({1, *(int(key) for key in known if key != AGAIN)})
-        if looks not in numbers and Reliability.of(model.metadata) is not None:
+        if looks not in numbers and "reliability" in model.metadata:
             raise ConfigError(
                 f"orientations is {looks}, expected {' or '.join(map(str, numbers))}: for others the model "
                 f"{model.name!r} knows no probabilities"

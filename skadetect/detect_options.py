@@ -31,7 +31,8 @@ class DetectOptions:
     max_memory : str
         Upper limit on memory, all workers together, such as "2GB".
     threshold : float or None
-        Lowest score (0 to 1) of a source, or probability of a galaxy in a cube; the model's own if None.
+        Least probability (0 to 1) that a row is real, of a model that knows none least score; the model's own
+        if None.
     device : str
         "cpu", "cuda" (a GPU; with several workers each takes the next one), "cuda:1" (that GPU), "reference",
         or "auto": a GPU if there is one that can be used.

@@ -19,7 +19,6 @@ from skadetect.background import Background, BackgroundOptions, estimate_backgro
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.build import image_probabilities
 from skadetect.catalog.cube_build import cube_probabilities
-from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.distribute import Pool
@@ -92,8 +91,8 @@ class Search:
 
     def least_score(self, model: Model) -> float:
         """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
-        reliability = Reliability.of(model.metadata)
-        return self.threshold if reliability is None else min(reliability.least_score, self.threshold)
+        known = model.metadata.get("reliability")
+        return self.threshold if known is None else min(known["least_score"], self.threshold)
 
     def view_store(self, view: Image) -> ViewStore:
         """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skadetect.catalog.image_probability import ImageReliability
 from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import DetectOptions
 from skadetect.errors import ConfigError
@@ -110,9 +111,9 @@ def test_a_search_finds_what_is_above_the_threshold_and_keeps_its_tiles(cube: Pa
 
 
 def test_of_a_calibrated_model_of_images_rows_are_kept_by_their_probability(plane: Image) -> None:
-    odds = {"least_score": 0.2, "constant": -0.5, "slopes": {"score": 1.0, "peak": 0.1}, "kind": "image"}
+    odds = ImageReliability(0.2, {"score": -1.0, "constant": 0.2}, {"peak": -0.1, "constant": -1.0})
     model = small_model(threshold=0.3).folded()
-    calibrated = replace(model, metadata={"reliability": odds})
+    calibrated = replace(model, metadata={"reliability": odds.to_dict()})
     plain, known, few = (
         search(plane, model, threshold=0.2),
         search(plane, calibrated, threshold=0.2),
@@ -122,8 +123,8 @@ def test_of_a_calibrated_model_of_images_rows_are_kept_by_their_probability(plan
         rows, judged, sure = (search_view(run, plane, pool)[0] for run in (plain, known, few))
     assert np.isnan(rows.prob).all() and len(rows) > 3
     snr = rows.peak / rows.local_rms
-    expected = Reliability.of(calibrated.metadata).probability(
-        {"score": rows.score, "snr": snr, "density": 1.0}  # density is not among these slopes
+    expected = odds.probability(
+        {"score": rows.score, "snr": snr, "area": 1.0, "density": 1.0}  # these two are not among the slopes
     )
     np.testing.assert_allclose(judged.prob, expected[expected >= 0.2], rtol=1e-5)
     assert 0 < len(sure) < len(judged) and sure.prob.min() >= 0.6

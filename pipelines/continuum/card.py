@@ -148,15 +148,20 @@ def probabilities(model: Model) -> str:
             for each in seen.metadata["probabilities"]
         ]
     columns = ("looks", "group", "fields", "rows", "purity", "mean `prob`", "completeness, 5 sigma or more")
-    reliability = model.metadata["reliability"]
-    listed = ", ".join(f"{name} {value:.2f}" for name, value in reliability["slopes"].items())
+    listed = {
+        cause: ", ".join(
+            f"{name} {value:.2f}" for name, value in model.metadata["reliability"][cause].items()
+        )
+        for cause in ("pieces", "noise")
+    }
     return (
         f"Rows with a probability of {model.threshold:.2f} or more ({model.looking(8).threshold:.2f} of "
         "eight looks) are kept, the threshold of\nthe highest SDC1 score of that purity. Probabilities are "
         "fitted on these fields, the three groups alike:\n\n"
         + table(columns, parts)
-        + "\n\nThe logarithm of the odds that a row is real rises by these numbers with each term "
-        f"(`skadetect.catalog.evidence`):\n{listed}."
+        + "\n\nFalse rows are pieces of sources or noise. The logarithms of the odds of either, beside a "
+        "real source, rise by these\nnumbers with each term (`skadetect.catalog.image_probability`); pieces: "
+        f"{listed['pieces']}; noise: {listed['noise']}."
     )
 
 

@@ -1,7 +1,7 @@
 """Simulate the fields that the model `continuum` learns from and is validated on.
 
 Usage: make_fields.py FOLDER [GROUP...]. Groups: sdc1 (SDC1's telescope, moderately varied), telescopes (any
-telescope), shallow and sparse (few sources), validation (held out); all these by default; more (SDC1's again,
+telescope), shallow, validation (held out, from crowded to sparse); all these by default; more (SDC1's again,
 for the second stage of `sdc1`).
 A field that is there already is left alone, so a stopped run goes on. Seeds 900001 to 900005 are for tests
 and are never used here.
@@ -19,14 +19,13 @@ SDC1_SEEDS = range(1, 61)
 MORE_SEEDS = range(1001, 1241)
 TELESCOPE_SEEDS = range(101, 149)
 SHALLOW_SEEDS = range(201, 233)
-SPARSE_SEEDS = range(301, 349)
-SPARSE_VALIDATION_SEEDS = range(801, 825)
+SPARSE_SEEDS = range(801, 849)
 #: Sources above five times the noise a beam, as in surveys: RACS 1 / 200, FIRST 1 / 4000, VLASS 1 / 30000.
 SPARSE = (5e-5, 2e-3)
 SHRINK = 0.25  # of the sources' sizes in the shallow fields
 VALIDATION_SEEDS = range(501, 504)
 TELESCOPE_VALIDATION_SEEDS = range(601, 603)
-CALIBRATION_SEEDS = range(701, 713)
+CALIBRATION_SEEDS = range(701, 749)
 
 
 def sdc1_like(seed: int) -> ContinuumOptions:
@@ -90,9 +89,6 @@ def main(folder: Path, groups: set[str]) -> None:
     if "telescopes" in groups:
         for seed in TELESCOPE_SEEDS:
             make(folder / f"telescope_{seed}", random_telescope(seed, size=1536))
-    if "sparse" in groups:
-        for seed in SPARSE_SEEDS:
-            make(folder / f"sparse_{seed}", random_telescope(seed, size=1536, crowding=SPARSE))
     if "shallow" in groups:
         for seed in SHALLOW_SEEDS:
             make(folder / f"shallow_{seed}", shallow(seed))
@@ -101,10 +97,10 @@ def main(folder: Path, groups: set[str]) -> None:
             make(folder / f"telescope_validation_{seed}", random_telescope(seed, size=1024))
         for seed in CALIBRATION_SEEDS:
             make(folder / f"telescope_calibration_{seed}", random_telescope(seed, size=1024))
-        for seed in SPARSE_VALIDATION_SEEDS:
+        for seed in SPARSE_SEEDS:
             sparse = random_telescope(seed, size=1536, crowding=SPARSE)
             make(folder / f"sparse_calibration_{seed}", sparse)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), set(sys.argv[2:]) or {"sdc1", "telescopes", "shallow", "sparse", "validation"})
+    main(Path(sys.argv[1]), set(sys.argv[2:]) or {"sdc1", "telescopes", "shallow", "validation"})

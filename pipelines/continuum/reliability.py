@@ -13,8 +13,7 @@ import pandas as pd
 from held_out import folders
 
 from skadetect.background import estimate_background
-from skadetect.catalog.evidence import bright_density
-from skadetect.catalog.probability import Reliability, fit_reliability
+from skadetect.catalog.image_probability import COLUMNS, bright_density, fit_image_reliability
 from skadetect.catalog.sdc1 import read_sdc1
 from skadetect.catalog.sdc1_export import to_sdc1
 from skadetect.detect import Detector
@@ -58,10 +57,9 @@ def _fitted(model: Model, fields: Path, looks: int, lowest_purity: float) -> dic
         ignore_index=True,
     )
     seen = rows[rows["score"].notna()]
-    start = Reliability(LEAST_SCORE, 0.0, {}, kind="image")
-    columns = {name: seen[name].to_numpy() for name in start.evidence.columns}
+    columns = {name: seen[name].to_numpy() for name in COLUMNS}
     weight = len(seen) / len(GROUPS) / seen.groupby("group")["score"].transform("size").to_numpy()
-    found = fit_reliability(columns, seen["real"], weight=weight, start=start)
+    found = fit_image_reliability(columns, seen["real"], weight=weight, least_score=LEAST_SCORE)
     rows.loc[seen.index, "prob"] = found.probability(columns)
     known = {"reliability": found.to_dict(), "looks": {"8": {"reliability": found.to_dict()}}}
     detector = Detector(replace(model, metadata=known), threshold=float(GRID[0]), orientations=looks)
@@ -89,7 +87,9 @@ def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
     radius, confidence = RADIUS * field.beam.fwhm, table["score"].to_numpy()
     match = match_positions(table[["y", "x"]].to_numpy(), truth.position, radius, confidence=confidence)
     beams = estimate_background(image).covered * field.snr.size / field.beam.area
+    beam = np.prod([3600.0 * catalog.meta[name] for name in ("bmaj", "bmin")])
     rows = table[["score", "snr"]].assign(
+        area=table["bmaj"] * table["bmin"] / beam,
         density=bright_density(table["snr"], confidence, beams),
         peak=np.append(truth.peak_snr, np.nan)[match.truth],
         real=match.truth >= 0,

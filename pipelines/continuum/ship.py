@@ -97,7 +97,8 @@ def held_out(model: Model, fields: Path) -> list[str]:
 
 def validation_options(model: Model, fields: Path) -> ValidationOptions:
     """Those of the training, for its fields wherever they are now."""
-    options = options_from_mapping(ValidationOptions, model.metadata["options"]["validation"])
+    trained = model.metadata.get("training", [model.metadata])[-1]  # a shipped model's is one of several
+    options = options_from_mapping(ValidationOptions, trained["options"]["validation"])
     found = {
         group: (FieldGroup(tuple(str(folder.resolve()) for folder in folders(fields, group))),)
         for group in GROUPS[model.name]

@@ -19,9 +19,8 @@ from card import LOUD, model_card
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
-from skadetect.catalog.evidence import KINDS
 from skadetect.catalog.flux_scale import FluxScale, fit_flux_scale
-from skadetect.catalog.probability import CONSTANT, Reliability, fit_reliability
+from skadetect.catalog.probability import EVIDENCE, TERMS, Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
 from skadetect.evaluate.pull_figure import plot_pulls
@@ -178,7 +177,7 @@ def above(catalog: Catalog, threshold: float) -> Catalog:
 def columns(catalog: Catalog) -> dict[str, np.ndarray]:
     """What a probability is a function of."""
     table = catalog.to_pandas()
-    found = {name: table[name].to_numpy(np.float64) for name in KINDS["cube"].columns if name in table}
+    found = {name: table[name].to_numpy(np.float64) for name in EVIDENCE if name in table}
     factor = table["factor"].to_numpy(np.float64)
     level = np.round(np.log2(factor / catalog.meta["resampled"])).astype(int)
     side = np.maximum(table["y_max"] - table["y_min"], table["x_max"] - table["x_min"]).to_numpy() / factor
@@ -223,9 +222,10 @@ def fit(cases: list[Case]) -> Reliability:
         weight.append(np.where(rows, case.share, 1.0))
     parts = [columns(case.catalog) for case in cases]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    to = partial(fit_reliability, joined, np.concatenate(real), weight=np.concatenate(weight))
-    most = [name for name in (*KINDS["cube"].terms, CONSTANT) if name != "cut"]
-    found = to(start=to(start=Reliability(LEAST_SCORE, 0.0, {}), free=most), free=("loud", "cut"))
+    to = partial(
+        fit_reliability, joined, np.concatenate(real), weight=np.concatenate(weight), least_score=LEAST_SCORE
+    )
+    found = to(given=to(free=[name for name in TERMS if name != "cut"]), free=("loud", "cut"))
     print("probability:", found)
     return found
 

@@ -14,9 +14,8 @@ from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
 from skadetect.beams import PixelBeam, convolve
 from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
-from skadetect.catalog.evidence import bright_density
 from skadetect.catalog.flags import Flag, beside_bright, blended
-from skadetect.catalog.probability import Reliability
+from skadetect.catalog.image_probability import ImageReliability, bright_density
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS
 from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_errors
@@ -138,13 +137,15 @@ def image_probabilities(rows: Detections, image: Image, model: ModelInfo, *, cov
     array (n,) or None
         None if the model is not calibrated.
     """
-    reliability = Reliability.of(model.metadata)
+    reliability = ImageReliability.of(model.metadata)
     if reliability is None:
         return None
     snr = _signal_to_noise(rows)
     beams = covered * math.prod(image.shape) / max(image.pixel_beam.area, 1.0)
     density = bright_density(snr, rows.score, beams)
-    return reliability.probability({"score": rows.score, "snr": snr, "density": density})
+    bmaj, bmin, _ = _decoded(rows, image, model.parameters).convolved
+    area = bmaj * bmin / (image.pixel_beam.bmaj * image.pixel_beam.bmin)
+    return reliability.probability({"score": rows.score, "snr": snr, "area": area, "density": density})
 
 
 def _signal_to_noise(rows: Detections) -> NDArray[np.float64]:

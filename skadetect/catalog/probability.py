@@ -1,22 +1,27 @@
-"""The probability that a row is real: a logistic function of the network's score and of what it measured."""
+"""The probability that a galaxy is real: a logistic function of the network's score and of what it measured.
+
+A score is learned on patches full of galaxies, one cell at a time. A cube of natural density has a hundred
+thousand cells for each galaxy, and how loud a row is as a whole says more than its score does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
-
-from skadetect.catalog.evidence import KINDS, Evidence
+from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
 
-#: Name of what the odds have without any evidence.
-CONSTANT = "constant"
+#: What the logarithm of the odds is linear in, beside a constant: see `evidence`.
+TERMS = ("score", "snr", "loud", "peak", "w20", "beyond", "averaged", "cut")
+#: The columns that they are made of.
+EVIDENCE = ("score", "snr", "f_max", "rms", "w20", "beyond", "averaged", "cut")
+_FAINTEST, _LOUD, _WIDTH = 0.1, 12.0, 100.0
 #: Strength of a normal prior on the slopes: enough to keep the fit of a few rows finite.
 _RIDGE = 1e-2
 
@@ -32,20 +37,12 @@ class Reliability:
     constant : float
         Of the logarithm of the odds.
     slopes : mapping of str to float
-        By the names of the evidence's terms; 0 for those that are not there.
-    kind : {"cube", "image"}
-        Which evidence it is, see `skadetect.catalog.evidence`.
+        By the names of `TERMS`; 0 for those that are not there.
     """
 
     least_score: float
     constant: float
     slopes: Mapping[str, float]
-    kind: str = "cube"
-
-    @property
-    def evidence(self) -> Evidence:
-        """What the odds are made of."""
-        return KINDS[self.kind]
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> Reliability | None:
@@ -63,16 +60,49 @@ class Reliability:
         Parameters
         ----------
         columns : mapping of str to array (n,)
-            Those of the evidence.
+            score; snr; f_max and rms, in one unit; w20, km/s; beyond, octaves (`skadetect.pyramid`);
+            averaged, 1 for what was found on averaged pixels and else 0; cut, 0 to 1
+            (`skadetect.detections.Detections`).
 
         Returns
         -------
         array (n,)
             0 where a column is not known.
         """
-        slopes = np.array([self.slopes.get(name, 0.0) for name in self.evidence.terms])
-        odds = self.constant + self.evidence.of(columns) @ slopes
+        odds = self.constant + evidence(columns) @ np.array([self.slopes.get(name, 0.0) for name in TERMS])
         return np.nan_to_num(expit(odds), nan=0.0)
+
+
+def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
+    """What a probability is a function of, shape (n, 8), in the order of `TERMS`.
+
+    The logit of the score; the logarithm of the signal to noise of the whole line up to 12, and what it has
+    beyond: above, no noise is mistaken for a galaxy, but pieces of large galaxies are; the logarithms of the
+    signal to noise of the highest voxel, at least 1, and of w20 / (100 km/s); how far the box is from the
+    sizes that its level measures well, and whether that is one of averaged pixels; how much of the box is
+    blank: what is seen there is often a galaxy whose centre lies beyond the edge.
+
+    Parameters
+    ----------
+    columns : mapping of str to array (n,)
+        As for `Reliability.probability`.
+    """
+    known = {name: np.asarray(columns[name], np.float64) for name in EVIDENCE}
+    peak = np.maximum(known["f_max"] / known["rms"], 1.0)
+    snr = np.log(np.maximum(known["snr"], _FAINTEST) / _LOUD)
+    return np.stack(
+        [
+            logit(np.clip(known["score"], 1e-6, 1.0 - 1e-6)),
+            np.minimum(snr, 0.0),
+            np.maximum(snr, 0.0),
+            np.log(peak),
+            np.log(np.maximum(known["w20"], 1.0) / _WIDTH),
+            known["beyond"],
+            known["averaged"],
+            known["cut"],
+        ],
+        axis=1,
+    )
 
 
 def fit_reliability(
@@ -80,23 +110,26 @@ def fit_reliability(
     real: ArrayLike,
     *,
     weight: ArrayLike,
-    start: Reliability,
-    free: Collection[str] | None = None,
+    least_score: float,
+    given: Reliability | None = None,
+    free: Collection[str] = TERMS,
 ) -> Reliability:
     """The calibration of highest likelihood.
 
     Parameters
     ----------
     columns : mapping of str to array (n,)
-        Those of the evidence, of rows found in simulations.
+        As for `Reliability.probability`, of rows found on simulated cubes.
     real : array (n,), bool
-        Whether each one is a source.
+        Whether each one is a galaxy.
     weight : array (n,)
         How many rows each stands for: below 1 for galaxies of a cube that has more than nature.
-    start : Reliability
-        Which evidence; the values of what is not fitted.
-    free : collection of str, optional
-        Terms that are fitted, and `CONSTANT`; without it everything is.
+    least_score : float
+        Lowest score that was asked for.
+    given : Reliability, optional
+        Its constant, and its slopes of the terms that are not free, are kept.
+    free : collection of str
+        Terms that are fitted; without `given` the others have no slope.
 
     Raises
     ------
@@ -106,19 +139,21 @@ def fit_reliability(
     real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
     if real.all() or not real.any():
         raise ValueError("a probability is fitted on rows of both kinds, real and false")
-    names = (*start.evidence.terms, CONSTANT)
-    fitted = np.array([free is None or name in free for name in names])
-    ridge = _RIDGE * np.array([name != CONSTANT for name in names])[fitted]
-    values = np.array([*(start.slopes.get(name, 0.0) for name in start.evidence.terms), start.constant])
-    design = np.column_stack([start.evidence.of(columns), np.ones(len(real))])
-    kept, design = design[:, ~fitted] @ values[~fitted], design[:, fitted]
+    known, start = evidence(columns), given or Reliability(least_score, 0.0, {})
+    slopes = np.array([start.slopes.get(name, 0.0) for name in TERMS])
+    fitted = np.array([name in free for name in TERMS])
+    kept, n = start.constant + known[:, ~fitted] @ slopes[~fitted], int(fitted.sum())
+    constant = np.ones(len(real)) if given is None else np.zeros(len(real))  # one that is given stays
+    design = np.column_stack([known[:, fitted], constant])
 
-    def loss(tried: Floats) -> tuple[float, Floats]:
-        odds = kept + design @ tried
-        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * ridge @ tried**2
-        return float(cost), design.T @ (weight * (expit(odds) - real)) + ridge * tried
+    def loss(values: Floats) -> tuple[float, Floats]:
+        odds = kept + design @ values
+        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * _RIDGE * values[:n] @ values[:n]
+        slope = design.T @ (weight * (expit(odds) - real))
+        slope[:n] += _RIDGE * values[:n]
+        return float(cost), slope
 
-    best = minimize(loss, np.zeros(int(fitted.sum())), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-    values[fitted] = best.x
-    slopes = dict(zip(start.evidence.terms, values[:-1].tolist(), strict=True))
-    return replace(start, constant=float(values[-1]), slopes=slopes)
+    best = minimize(loss, np.zeros(n + 1), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+    slopes[fitted] = best.x[:n]
+    named = dict(zip(TERMS, slopes.tolist(), strict=True))
+    return Reliability(least_score, start.constant + float(best.x[n]), named)

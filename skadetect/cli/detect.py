@@ -75,8 +75,8 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option(
     "--threshold",
     type=float,
-    help="Least score of a source, or probability of a galaxy in a cube, 0 to 1; lower finds more and trusts "
-    "less. [default: the model's]",
+    help="Least probability that a row is real, 0 to 1 (with a model that knows none, its least score); "
+    "lower finds more and trusts less. [default: the model's]",
 )
 @click.option(
     "--beam",

@@ -9,6 +9,7 @@ from astropy import units as u
 from skadetect.beams import PixelBeam, convolve
 from skadetect.catalog.build import build_catalog, image_probabilities
 from skadetect.catalog.flags import Flag
+from skadetect.catalog.image_probability import ImageReliability
 from skadetect.catalog.schema import COLUMNS
 from skadetect.detections import Detections
 from skadetect.parameters import CONTINUUM, ParameterSpec
@@ -184,9 +185,8 @@ def test_convolved_sizes_are_never_below_the_beam():
 
 
 def test_the_same_row_is_less_probable_in_an_emptier_field():
-    slopes = {"score": 1.0, "peak": 0.5, "density": 0.7}
-    odds = {"least_score": 0.1, "constant": -2.0, "slopes": slopes, "kind": "image"}
-    known = SimpleNamespace(**vars(MODEL) | {"metadata": {"reliability": odds}})
+    odds = ImageReliability(0.1, {"score": -1.0, "constant": -2.0}, {"peak": -0.2, "density": -0.7})
+    known = SimpleNamespace(**vars(MODEL) | {"metadata": {"reliability": odds.to_dict()}})
     image = toy_image()
     faint = toy_detections(image.pixel_beam, n=3).with_(peak=np.full(3, 5 * RMS), local_rms=np.full(3, RMS))
     bright = Detections.concatenate([faint, faint.with_(peak=np.full(3, 50 * RMS))])

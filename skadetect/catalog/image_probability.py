@@ -1,0 +1,186 @@
+"""The probability that a row of an image is real: false ones are pieces of sources, or noise.
+
+Pieces of sources are as many as there are sources; peaks of noise are as many in an empty field as in a
+crowded one. So the same faint row is a source in a crowded field, more likely than not, and noise in an empty
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import logit
+
+Floats = NDArray[np.float64]
+
+#: What the logarithm of the odds that a row is a piece, or noise, is linear in.
+PIECES = ("score", "snr", "peak", "area", "constant")
+NOISE = ("score", "peak", "density", "constant")
+#: The columns that the terms are made of.
+COLUMNS = ("score", "snr", "area", "density")
+# Signal to noise of a peak beyond which noise is no longer what it is mistaken for; solid angle over the
+# beam's beyond which a source is extended, however much.
+_NO_NOISE, _EXTENDED = 8.0, 10.0
+# Signal to noise and score of bright sources; beams that one more of them is taken to be in.
+_BRIGHT, _SURE, _UNSEEN = 7.0, 0.3, 500.0
+# Strength of a normal prior on the slopes of terms scaled to unit spread.
+_RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class ImageReliability:
+    """A calibration, as a model file holds it.
+
+    Attributes
+    ----------
+    least_score : float
+        Rows with a lower score were not there when it was fitted.
+    pieces, noise : mapping of str to float
+        Slopes of the logarithm of the odds, beside a real source, by the names of `PIECES` and `NOISE`.
+    """
+
+    least_score: float
+    pieces: Mapping[str, float]
+    noise: Mapping[str, float]
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> ImageReliability | None:
+        """The calibration in a model's metadata, or None if it has none."""
+        found = metadata.get("reliability")
+        return None if found is None else cls(**found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a model's metadata."""
+        return asdict(self)
+
+    def probability(self, columns: Mapping[str, ArrayLike]) -> Floats:
+        """Probability of each row, 1 / (1 + odds of a piece + odds of noise).
+
+        Parameters
+        ----------
+        columns : mapping of str to array (n,)
+            See `terms`.
+
+        Returns
+        -------
+        array (n,)
+            0 where a column is not known.
+        """
+        known = terms(columns)
+        with np.errstate(over="ignore"):
+            odds = np.exp(_sum(known, self.pieces)) + np.exp(_sum(known, self.noise))
+        return np.nan_to_num(1.0 / (1.0 + odds), nan=0.0)
+
+
+def terms(columns: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    """What odds are linear in.
+
+    The logit of the score; the logarithm of the peak's signal to noise from 1 to 8; half its square, by which
+    the logarithm of the number of noise peaks falls (Rice 1944); the logarithm of the solid angle from 1 to
+    10 beams; the logarithm of the field's density of bright sources; and 1.
+
+    Parameters
+    ----------
+    columns : mapping of str to array (n,)
+        score; snr, of the peak; area, as seen through the beam, over the beam's; density, see
+        `bright_density`.
+
+    Returns
+    -------
+    dict of str to array (n,)
+    """
+    score, snr, area, density = np.broadcast_arrays(*(np.asarray(columns[n], np.float64) for n in COLUMNS))
+    peak = np.clip(snr, 1.0, _NO_NOISE)
+    return {
+        "score": logit(np.clip(score, 1e-6, 1.0 - 1e-6)),
+        "snr": np.log(peak),
+        "peak": 0.5 * peak**2,
+        "area": np.log(np.clip(area, 1.0, _EXTENDED)),
+        "density": np.log(density),
+        "constant": np.ones(len(score)),
+    }
+
+
+def bright_density(snr: ArrayLike, score: ArrayLike, beams: float) -> float:
+    """Sources a beam that are bright enough to be real in any field.
+
+    Parameters
+    ----------
+    snr, score : array (n,)
+        Of the rows of a field: peak over noise, and the network's score.
+    beams : float
+        Solid angle of the field.
+
+    Returns
+    -------
+    float
+        At least one source is taken to be in 500 beams more: of a small field little is known.
+    """
+    bright = (np.asarray(snr) >= _BRIGHT) & (np.asarray(score) >= _SURE)
+    return float((np.count_nonzero(bright) + 1.0) / (beams + _UNSEEN))
+
+
+def fit_image_reliability(
+    columns: Mapping[str, ArrayLike], real: ArrayLike, *, weight: ArrayLike, least_score: float
+) -> ImageReliability:
+    """The calibration of highest likelihood.
+
+    Parameters
+    ----------
+    columns : mapping of str to array (n,)
+        See `terms`; of rows found in simulated fields, from crowded to empty.
+    real : array (n,), bool
+        Whether each one is a source.
+    weight : array (n,)
+        How many rows each stands for.
+    least_score : float
+        Lowest score that was asked for.
+
+    Raises
+    ------
+    ValueError
+        If the rows are all real or all false.
+    """
+    real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
+    if real.all() or not real.any():
+        raise ValueError("a probability is fitted on rows of both kinds, real and false")
+    known = terms(columns)
+    names = (*PIECES, *NOISE)
+    design = np.stack([known[name] for name in names], axis=1)
+    scale = np.array([1.0 if name == "constant" else max(float(known[name].std()), 1e-9) for name in names])
+    ridge = np.array([0.0 if name == "constant" else _RIDGE for name in names])
+    start = np.array([-1.0 if name == "constant" else 0.0 for name in names])
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        cost, slope = _likelihood(design / scale, values, real, weight)
+        return cost + 0.5 * float(ridge @ values**2), slope + ridge * values
+
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 5000}).x / scale
+    n = len(PIECES)
+    slopes = (dict(zip(PIECES, best[:n].tolist())), dict(zip(NOISE, best[n:].tolist())))
+    return ImageReliability(least_score, *slopes)
+
+
+def _likelihood(
+    design: Floats, values: Floats, real: NDArray[np.bool_], weight: Floats
+) -> tuple[float, Floats]:
+    """Minus the logarithm of the likelihood, and its slope."""
+    n = len(PIECES)
+    pieces, noise = design[:, :n] @ values[:n], design[:, n:] @ values[n:]
+    false = np.logaddexp(pieces, noise)
+    every = np.logaddexp(false, 0.0)
+    cost = float(weight @ (every - np.where(real, 0.0, false)))
+    slopes = []
+    for odds, part in ((pieces, design[:, :n]), (noise, design[:, n:])):
+        share = np.exp(odds - every) - np.where(real, 0.0, np.exp(odds - false))
+        slopes.append(part.T @ (weight * share))
+    return cost, np.concatenate(slopes)
+
+
+def _sum(known: Mapping[str, Floats], slopes: Mapping[str, float]) -> Floats:
+    return np.sum([slope * known[name] for name, slope in slopes.items()], axis=0)
