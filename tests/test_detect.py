@@ -148,6 +148,16 @@ def test_of_a_sparse_field_it_is_said_that_noise_may_be_among_the_sources(
     assert any("the faint rows may be noise" in line for line in caplog.messages) == warned
 
 
+@pytest.mark.parametrize("correlated", [True, False])
+def test_noise_alone_gives_at_most_one_row(correlated: bool) -> None:
+    noise = np.random.default_rng(8).normal(0.0, 1.0, (1024, 1024))
+    if correlated:
+        sigma = 3.0 / 2.3548  # of sky_header's beam
+        noise = gaussian_filter(noise, sigma, mode="wrap") * 2 * sigma * np.pi**0.5
+    found = skadetect.detect((noise.astype(np.float32), sky_header(1024, 1024)))
+    assert len(found) <= 1
+
+
 def test_provenance_says_how(whole: Catalog, model_file: Path) -> None:
     meta = whole.table.meta
     assert meta["network_seconds"] <= meta["wall_seconds"]
