@@ -148,9 +148,9 @@ class Detector:
         catalog = _catalog(run, parts, meta)
         catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
         logger.info("%s: %d sources in %.1f s", original.name, len(catalog), wall)
-        own = self.options.threshold is None and run.model.name in shipped_models()
-        if own and "reliability" not in run.model.metadata:  # of other models' thresholds nothing is known
-            _warn_if_sparse(view, len(catalog), run.model.name)
+        crowded = original.ndim == 2 and "reliability" not in run.model.metadata
+        if crowded and self.options.threshold is None and run.model.name in shipped_models():
+            _warn_if_sparse(view, len(catalog), run.model.name)  # of others' thresholds nothing is known
         if folder is not None:
             self.write_products(catalog, original, folder)
         return catalog
