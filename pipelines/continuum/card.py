@@ -156,8 +156,9 @@ def probabilities(model: Model) -> str:
     }
     return (
         f"Rows with a probability of {model.threshold:.2f} or more ({model.looking(8).threshold:.2f} of "
-        "eight looks) are kept, the threshold of\nthe highest SDC1 score of that purity. Probabilities are "
-        "fitted on these fields, the three groups alike:\n\n"
+        "eight looks) are kept, the threshold of\nthe highest SDC1 score of that purity: "
+        f"{model.metadata['sdc1']['score']:.0f} ({model.looking(8).metadata['sdc1']['score']:.0f}). "
+        "Probabilities are fitted on these fields, the three\ngroups alike:\n\n"
         + table(columns, parts)
         + "\n\nFalse rows are pieces of sources or noise. The logarithms of the odds of either, beside a "
         "real source, rise by these\nnumbers with each term (`skadetect.catalog.image_probability`); pieces: "

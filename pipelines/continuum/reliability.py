@@ -63,10 +63,11 @@ def _fitted(model: Model, fields: Path, looks: int, lowest_purity: float) -> dic
     rows.loc[seen.index, "prob"] = found.probability(columns)
     known = {"reliability": found.to_dict(), "looks": {"8": {"reliability": found.to_dict()}}}
     detector = Detector(replace(model, metadata=known), threshold=float(GRID[0]), orientations=looks)
-    threshold = _threshold(detector, fields, lowest_purity)
+    chosen = best_threshold(detector, fields, lowest_purity)
+    threshold = chosen["threshold"]
     table = [_summary(group, each, threshold) for group, each in rows.groupby("group", sort=False)]
     print(f"{looks} looks: {found}\n{pd.DataFrame(table).to_string(index=False)}", flush=True)
-    return {"reliability": found.to_dict(), "threshold": threshold, "probabilities": table}
+    return {"reliability": found.to_dict(), "probabilities": table, **chosen}
 
 
 def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
@@ -97,11 +98,13 @@ def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
     return pd.concat([rows, pd.DataFrame({"peak": truth.peak_snr[~match.found], "real": True})])
 
 
-def _threshold(detector: Detector, fields: Path, lowest_purity: float) -> float:
+def best_threshold(detector: Detector, fields: Path, lowest_purity: float) -> dict[str, Any]:
     """Probability from which on the rows of the crowded fields score highest, if they are as pure as that."""
     total = np.sum([_scores(detector, folder) for folder in folders(fields, CROWDED)], axis=0)
     score, n_det, n_match = total
-    return float(GRID[np.argmax(np.where(n_match >= lowest_purity * n_det, score, -np.inf))])
+    best = int(np.argmax(np.where(n_match >= lowest_purity * n_det, score, -np.inf)))
+    reached = {"score": float(score[best]), "purity": float(n_match[best] / n_det[best])}
+    return {"threshold": float(GRID[best]), "sdc1": reached}
 
 
 def _scores(detector: Detector, folder: Path) -> np.ndarray:
