@@ -94,7 +94,7 @@ def run_sep(sky: Sky, peak: float, isophote: float) -> np.ndarray:
 
 
 def run_skadetect(sky: Sky, model: str, low: float) -> tuple[pd.DataFrame, float]:
-    """skadetect's catalogue above a low score, and the model's own threshold."""
+    """skadetect's catalogue above a low probability (or score), and the model's own threshold."""
     from skadetect.detect import detect
     from skadetect.nn.model import Model
 
@@ -109,9 +109,10 @@ def sweep(skies: list[Sky], tables: list[pd.DataFrame], default: float) -> None:
     for threshold in thresholds[::-1]:
         counts = Counts(0, 0, 0, 0)
         for sky, table in zip(skies, tables):
-            counts += count(sky, table.loc[table["score"] >= threshold, ["x", "y"]].to_numpy(np.float64))
+            sure = table["prob"].fillna(table["score"]) >= threshold
+            counts += count(sky, table.loc[sure, ["x", "y"]].to_numpy(np.float64))
         mark = "  <- the model's own threshold" if threshold == default else ""
-        print(f"skadetect score {threshold:.3f}  {counts}{mark}")
+        print(f"skadetect from {threshold:.3f}  {counts}{mark}")
         if counts.detected and counts.real / counts.detected >= PURITY:
             reached = (threshold, counts)
     if reached is None:
@@ -119,7 +120,7 @@ def sweep(skies: list[Sky], tables: list[pd.DataFrame], default: float) -> None:
     else:
         passed = "reached" if reached[1].found / reached[1].sources >= COMPLETENESS else "missed"
         print(
-            f"at purity {PURITY}: score {reached[0]:.3f}  {reached[1]}; completeness {COMPLETENESS} {passed}"
+            f"at purity {PURITY}: from {reached[0]:.3f}  {reached[1]}; completeness {COMPLETENESS} {passed}"
         )
 
 
@@ -131,7 +132,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--size", type=int, default=2048)
     parser.add_argument("--model", default="continuum", help="'none' runs the control only")
-    parser.add_argument("--low", type=float, default=0.02, help="lowest score that is detected")
+    parser.add_argument("--low", type=float, default=0.02, help="lowest probability (or score)")
     options = parser.parse_args()
     skies = [draw_sky(options.size, 910_000 + seed) for seed in range(options.seeds)]
     bright = [int((sky.truth["snr"] >= BAND[0]).sum()) for sky in skies]
