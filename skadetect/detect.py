@@ -24,7 +24,7 @@ from skadetect.job import workers
 from skadetect.memory import return_freed_memory
 from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
-from skadetect.pyramid import count_levels, merge_levels
+from skadetect.pyramid import count_levels, judge_beside, merge_levels
 from skadetect.resample import match_sampling
 from skadetect.search import Search, bar, search_view
 from skadetect.second_look import AGAIN
@@ -137,7 +137,7 @@ class Detector:
                 rows, network = search_view(run, seen, pool, level=level)
                 parts.append((rows, seen))
                 seconds += network
-        parts = merge_levels(parts, run.model)
+        parts = judge_beside(merge_levels(parts, run.model), run.model, run.threshold)
         meta = {
             "thresh": run.threshold,
             "modelsha": run.digest,

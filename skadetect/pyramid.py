@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
 
 from skadetect._numba import PARALLEL
 from skadetect.detections import Detections
@@ -112,8 +113,41 @@ def merge_levels(parts: Sequence[tuple[Detections, Image]], model: Model) -> lis
         return list(parts)
     kept = np.zeros(sum(len(rows) for rows, _ in parts), bool)
     kept[one_row_a_galaxy(_in_file(parts, model))] = True
-    masks = np.split(kept, np.cumsum([len(rows) for rows, _ in parts])[:-1])
-    return [(rows.take(mask), view) for (rows, view), mask in zip(parts, masks, strict=True)]
+    return [(rows.take(mask), view) for (rows, view), mask in zip(parts, _split(kept, parts), strict=True)]
+
+
+def judge_beside(
+    parts: Sequence[tuple[Detections, Image]], model: Model, least: float
+) -> list[tuple[Detections, Image]]:
+    """The rows that are probable enough once it is known which ones lie beside a brighter one.
+
+    Parameters
+    ----------
+    parts : sequence of (Detections, Image)
+        Per level its rows, in pixels of its view, with their probabilities: one row a galaxy.
+    model : Model
+        Decodes their fluxes; if it is calibrated, with a slope of "beside", that changes probabilities.
+    least : float
+        Least probability.
+    """
+    slope = (model.metadata.get("reliability") or {}).get("slopes", {}).get("beside", 0.0)
+    if not slope:
+        return list(parts)
+    rows = _in_file(parts, model)
+    marks = _split(beside_brighter(rows.boxes, rows.flux), parts)
+    judged = [
+        (found.with_(prob=expit(logit(found.prob.astype(np.float64)) + slope * mark)), view)
+        for (found, view), mark in zip(parts, marks, strict=True)
+    ]
+    return [(found.take(found.prob >= np.float32(least)), view) for found, view in judged]
+
+
+def beside_brighter(boxes: NDArray[np.float64], flux: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each box (n, 2, 3) has volume in common with one of higher flux (n,)."""
+    first, second = meeting_pairs(boxes)
+    beside = np.zeros(len(boxes), bool)
+    beside[np.where(flux[first] < flux[second], first, second)] = True
+    return beside
 
 
 def one_row_a_galaxy(rows: Boxes) -> NDArray[np.int64]:
@@ -154,6 +188,11 @@ def meeting_pairs(boxes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArra
         second.append(near)
     none = np.empty(0, np.int64)
     return np.concatenate([none, *first]), np.concatenate([none, *second])
+
+
+def _split(marks: NDArray[np.bool_], parts: Sequence[tuple[Detections, Image]]) -> list[NDArray[np.bool_]]:
+    """Marks of all rows, by levels."""
+    return np.split(marks, np.cumsum([len(rows) for rows, _ in parts])[:-1])
 
 
 def _same_galaxy(a: Boxes, b: Boxes) -> NDArray[np.bool_]:

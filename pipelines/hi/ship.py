@@ -29,12 +29,13 @@ from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, Sdc2Match, mat
 from skadetect.evaluate.thresholds import score_curve
 from skadetect.image import open_image
 from skadetect.nn.model import Model
-from skadetect.pyramid import octaves_beyond
+from skadetect.pyramid import meeting_pairs, octaves_beyond
 from skadetect.resample import block_mean
 from skadetect.second_look import AGAIN, SecondLook
 
 NATURAL, DENSE = "sdc2", "dense"  # cubes by whose score the threshold is chosen
 LEAST_SCORE = 0.15
+SURE = 0.5  # probability of a row that others may be beside of
 SECOND_LOOK = SecondLook(orientations=4, least=0.3)
 LOWEST_PURITY = 0.94
 CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
@@ -107,7 +108,7 @@ def calibration_of(model: Model, cubes: Path, picture: Path) -> dict[str, Any]:
     cases = matched(found, cubes)
     reliability = fit(cases)
     for catalog in found.values():
-        catalog.table["prob"][:] = reliability.probability(columns(catalog))
+        catalog.table["prob"][:] = probability(reliability, catalog)
     threshold, validation = best_threshold([c for c in cases if c.name.startswith((NATURAL, DENSE))])
     print(f"threshold {threshold:.3f}:", validation)
     pairs = residuals({name: above(catalog, threshold) for name, catalog in found.items()}, cubes)
@@ -182,7 +183,28 @@ def columns(catalog: Catalog) -> dict[str, np.ndarray]:
     level = np.round(np.log2(factor / catalog.meta["resampled"])).astype(int)
     side = np.maximum(table["y_max"] - table["y_min"], table["x_max"] - table["x_min"]).to_numpy() / factor
     beyond = np.where(level > 0, octaves_beyond(side, 1), octaves_beyond(side, 0))
-    return found | {"beyond": beyond, "averaged": (level > 0).astype(float)}
+    return found | {"beyond": beyond, "averaged": (level > 0).astype(float), "beside": np.zeros(len(table))}
+
+
+def beside(catalog: Catalog, prob: np.ndarray) -> np.ndarray:
+    """Whether the box of each row meets that of a brighter one which is real more likely than not."""
+    table, sure = catalog.to_pandas(), prob >= SURE
+    boxes = np.stack(
+        [table[[f"{axis}_{end}" for axis in "zyx"]].to_numpy() for end in ("min", "max")], axis=1
+    )
+    flux = np.where(sure, table["f_sum"].to_numpy(np.float64), 0.0)
+    first, second = meeting_pairs(boxes)
+    both = np.concatenate([np.stack([first, second]), np.stack([second, first])], axis=1)
+    lower, higher = both[:, table["f_sum"].to_numpy()[both[0]] < flux[both[1]]]
+    marks = np.zeros(len(table), bool)
+    marks[lower[sure[higher]]] = True
+    return marks
+
+
+def probability(found: Reliability, catalog: Catalog) -> np.ndarray:
+    """Of each row, by what it is beside, too."""
+    known = columns(catalog)
+    return found.probability(known | {"beside": beside(catalog, found.probability(known))})
 
 
 def field(catalog: Catalog) -> Sdc2Field:
@@ -212,7 +234,8 @@ def fit(cases: list[Case]) -> Reliability:
     """How probable rows are at natural density: a cube of more galaxies has as many false rows as others.
 
     Of rows that share a galaxy one is real, that of the highest score. An edge cuts bright rows of nearby
-    cubes: that is fitted by itself, so that it does not change what is said of faint ones.
+    cubes, and some lie beside brighter ones: both are fitted by themselves, so that they do not change what
+    is said of faint rows.
     """
     real, weight = [], []
     for case in cases:
@@ -225,7 +248,12 @@ def fit(cases: list[Case]) -> Reliability:
     to = partial(
         fit_reliability, joined, np.concatenate(real), weight=np.concatenate(weight), least_score=LEAST_SCORE
     )
-    found = to(given=to(free=[name for name in TERMS if name != "cut"]), free=("loud", "cut"))
+    most = [name for name in TERMS if name not in ("cut", "beside")]
+    found = to(given=to(free=most), free=("loud", "cut"))
+    split = np.cumsum([len(case.catalog) for case in cases])[:-1]
+    parts = zip(cases, np.split(found.probability(joined), split), strict=True)
+    joined["beside"] = np.concatenate([beside(case.catalog, prob) for case, prob in parts])
+    found = to(given=found, free=("beside",))
     print("probability:", found)
     return found
 

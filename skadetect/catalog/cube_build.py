@@ -129,6 +129,7 @@ def _level_columns(rows: Detections, level: int) -> Columns:
     return {
         "beyond": octaves_beyond(longer_sides(rows.boxes), level),
         "averaged": np.full(len(rows), float(level > 0)),
+        "beside": np.zeros(len(rows)),  # known when the levels are merged
     }
 
 

@@ -18,9 +18,9 @@ from scipy.special import expit, logit
 Floats = NDArray[np.float64]
 
 #: What the logarithm of the odds is linear in, beside a constant: see `evidence`.
-TERMS = ("score", "snr", "loud", "peak", "w20", "beyond", "averaged", "cut")
+TERMS = ("score", "snr", "loud", "peak", "w20", "beyond", "averaged", "cut", "beside")
 #: The columns that they are made of.
-EVIDENCE = ("score", "snr", "f_max", "rms", "w20", "beyond", "averaged", "cut")
+EVIDENCE = ("score", "snr", "f_max", "rms", "w20", "beyond", "averaged", "cut", "beside")
 _FAINTEST, _LOUD, _WIDTH = 0.1, 12.0, 100.0
 #: Strength of a normal prior on the slopes: enough to keep the fit of a few rows finite.
 _RIDGE = 1e-2
@@ -62,7 +62,7 @@ class Reliability:
         columns : mapping of str to array (n,)
             score; snr; f_max and rms, in one unit; w20, km/s; beyond, octaves (`skadetect.pyramid`);
             averaged, 1 for what was found on averaged pixels and else 0; cut, 0 to 1
-            (`skadetect.detections.Detections`).
+            (`skadetect.detections.Detections`); beside, 1 where the box meets that of a brighter row, else 0.
 
         Returns
         -------
@@ -74,13 +74,14 @@ class Reliability:
 
 
 def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
-    """What a probability is a function of, shape (n, 8), in the order of `TERMS`.
+    """What a probability is a function of, shape (n, 9), in the order of `TERMS`.
 
     The logit of the score; the logarithm of the signal to noise of the whole line up to 12, and what it has
     beyond: above, no noise is mistaken for a galaxy, but pieces of large galaxies are; the logarithms of the
     signal to noise of the highest voxel, at least 1, and of w20 / (100 km/s); how far the box is from the
     sizes that its level measures well, and whether that is one of averaged pixels; how much of the box is
-    blank: what is seen there is often a galaxy whose centre lies beyond the edge.
+    blank: what is seen there is often a galaxy whose centre lies beyond the edge; and whether the box meets
+    that of a brighter row: it is a companion then, or a piece of the brighter galaxy.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ def evidence(columns: Mapping[str, ArrayLike]) -> Floats:
             known["beyond"],
             known["averaged"],
             known["cut"],
+            known["beside"],
         ],
         axis=1,
     )
