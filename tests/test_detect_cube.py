@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from skadetect.catalog.probability import Reliability
 from skadetect.detect import Detector
 from skadetect.errors import ConfigError, InputError
 from skadetect.nn.model import Model
+from skadetect.pyramid import beside_brighter
 from skadetect.second_look import AGAIN, near
 from skadetect.tiling import TileGrid
 from tests.fits_files import sky_header
@@ -79,11 +81,32 @@ def test_of_a_calibrated_model_the_threshold_is_of_the_probability(cube: Path, m
     columns = {name: np.asarray(all_rows.table[name].value) for name in ("snr", "f_max", "rms", "w20")}
     columns |= {"score": np.asarray(all_rows.table["score"])}
     # not among these slopes
-    columns |= dict.fromkeys(("beyond", "averaged", "cut"), np.zeros(len(all_rows)))
+    columns |= dict.fromkeys(("beyond", "averaged", "cut", "beside"), np.zeros(len(all_rows)))
     np.testing.assert_allclose(all_rows.table["prob"], odds.probability(columns), rtol=1e-4)
     assert 0 < len(some) < len(all_rows)
     kept = all_rows.table[np.asarray(all_rows.table["prob"]) >= least]
     np.testing.assert_array_equal(some.table["x"], kept["x"])
+
+
+def test_rows_beside_brighter_ones_are_less_probable(cube: Path, model: Model) -> None:
+    def found(slope: float, threshold: float = 0.3) -> Table:
+        odds = Reliability(0.05, 0.0, {"score": 1.0, "beside": slope})
+        known = replace(model, metadata={"pyramid": True, "reliability": odds.to_dict()})
+        return Detector(known, threshold=threshold).detect(cube).table
+
+    usual, fewer = found(0.0), found(-30.0)
+    boxes = np.stack(
+        [np.stack([np.asarray(usual[f"{axis}_{end}"].value) for axis in "zyx"], 1) for end in ("min", "max")],
+        axis=1,
+    )
+    beside = beside_brighter(boxes, np.asarray(usual["f_sum"].value))
+    assert 0 < beside.sum() < len(usual)
+    np.testing.assert_array_equal(fewer["x"], usual["x"][~beside])
+    np.testing.assert_array_equal(fewer["prob"], usual["prob"][~beside])
+    halved = found(-np.log(2.0), 0.01)
+    odds = np.asarray(halved["prob"]) / (1 - np.asarray(halved["prob"]))
+    plain = np.asarray(halved["score"]) / (1 - np.asarray(halved["score"]))
+    np.testing.assert_allclose(np.unique(np.round(odds / plain, 3)), [0.5, 1.0])
 
 
 def test_probabilities_are_of_as_many_looks_as_the_model_knows(cube: Path, model: Model) -> None:

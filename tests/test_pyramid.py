@@ -14,6 +14,7 @@ from skadetect.pyramid import (
     SAME_FLUX,
     SIZE_RANGE,
     Boxes,
+    beside_brighter,
     count_levels,
     longer_sides,
     meeting_pairs,
@@ -93,6 +94,15 @@ def test_pairs_are_those_that_overlap(seed: int) -> None:
     np.fill_diagonal(expected, False)
     assert len(first) == found.sum() // 2
     np.testing.assert_array_equal(found, expected)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_what_meets_a_brighter_box_is_beside_it(seed: int) -> None:
+    rows = _crowd(seed)
+    meets = np.array(pairwise_overlap(rows.boxes, rows.boxes, kind="iou")) > 0
+    brighter = rows.flux[np.newaxis] > rows.flux[:, np.newaxis]
+    np.testing.assert_array_equal(beside_brighter(rows.boxes, rows.flux), (meets & brighter).any(axis=1))
+    assert not beside_brighter(rows.boxes, rows.flux)[rows.flux.argmax()]
 
 
 def test_no_rows_and_rows_apart() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from skadetect.catalog.probability import TERMS, Reliability, evidence, fit_reliability
 
-SLOPES = (0.8, 3.0, -0.5, 0.5, -0.7, -1.5, -0.6, -2.0)
+SLOPES = (0.8, 3.0, -0.5, 0.5, -0.7, -1.5, -0.6, -2.0, -0.6)
 TRUE = Reliability(0.1, 1.0, dict(zip(TERMS, SLOPES, strict=True)))
 
 
@@ -24,6 +24,7 @@ def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
         "beyond": np.maximum(rng.normal(0.0, 0.7, n), 0.0),
         "averaged": rng.integers(0, 2, n).astype(float),
         "cut": rng.uniform(0.0, 1.0, n),
+        "beside": rng.integers(0, 2, n).astype(float),
     }
 
 
@@ -55,7 +56,7 @@ def test_terms_that_are_not_free_keep_what_they_have():
     assert fitted.constant == TRUE.constant
     for name, slope in fitted.slopes.items():
         assert slope == pytest.approx(TRUE.slopes[name], abs=0.2 if name in ("loud", "cut") else 0.0)
-    assert fit(free=TERMS[:-1]).slopes["cut"] == 0.0
+    assert fit(free=TERMS[:-1]).slopes["beside"] == 0.0
 
 
 def test_a_weight_is_a_number_of_rows():
@@ -92,6 +93,7 @@ def test_evidence_is_finite_for_hopeless_rows_and_unknown_is_improbable():
         "beyond": np.zeros(3),
         "averaged": np.ones(3),
         "cut": np.zeros(3),
+        "beside": np.zeros(3),
     }
     assert np.isfinite(evidence(columns)[:2]).all()
     assert np.all(TRUE.probability(columns)[[0, 2]] < 1e-3)
