@@ -43,7 +43,6 @@ STAGES = {
     "run": "config.toml",
     "run-refine": "refine.toml",
     "run-revised": "revise.toml",
-    "run-sparse": "sparse.toml",
     "run-sdc1": "sdc1.toml",
     "run-sdc1-more": "sdc1_more.toml",
 }
