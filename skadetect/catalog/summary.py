@@ -104,7 +104,8 @@ def _cube_cells(row: Row) -> tuple[str, ...]:
 
 
 def _number(row: Row, name: str) -> float:
-    cell: Any = row[name]
+    """A cell; NaN where a file that is older than the column lacks it."""
+    cell: Any = row[name] if name in row.colnames else np.nan
     return float(getattr(cell, "value", cell))
 
 

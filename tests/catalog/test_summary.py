@@ -30,6 +30,12 @@ def test_fewer_sources_than_asked_for_and_none():
     assert brightest(toy_catalog(0), 10) == "no sources" == brightest(toy_cube_catalog(0), 10)
 
 
+def test_a_catalogue_that_is_older_than_a_column_is_listed_without():
+    catalog = toy_catalog(2)
+    catalog.table.remove_column("prob")
+    assert all(" nan " in line for line in brightest(catalog, 2).splitlines()[1:])
+
+
 @pytest.mark.parametrize(
     ("value", "prefix"), [(3.0, ""), (0.02, "m"), (-5e-6, "u"), (2e-9, "n"), (1e-12, "n"), (0.0, "")]
 )
