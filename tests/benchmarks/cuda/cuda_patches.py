@@ -81,5 +81,9 @@ def bank() -> Bank:
         direction=ones,
         incl=ones,
         snr=9 * ones,
+        companion=np.full(GALAXIES, -1),
+        host=np.full(GALAXIES, -1),
+        offset=np.zeros((GALAXIES, 3), np.float32),
+        share=0 * ones,
         beam=BEAM,
     )
