@@ -142,11 +142,15 @@ def judge_beside(
     return [(found.take(found.prob >= np.float32(least)), view) for found, view in judged]
 
 
-def beside_brighter(boxes: NDArray[np.float64], flux: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each box (n, 2, 3) has volume in common with one of higher flux (n,)."""
+def beside_brighter(
+    boxes: NDArray[np.float64], flux: NDArray[np.float64], sure: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Whether each box (n, 2, 3) has volume in common with one of higher flux (n,), which is sure (n,)."""
     first, second = meeting_pairs(boxes)
+    faint = flux[first] < flux[second]
+    fainter, brighter = np.where(faint, first, second), np.where(faint, second, first)
     beside = np.zeros(len(boxes), bool)
-    beside[np.where(flux[first] < flux[second], first, second)] = True
+    beside[fainter if sure is None else fainter[sure[brighter]]] = True
     return beside
 
 

@@ -103,6 +103,9 @@ def test_what_meets_a_brighter_box_is_beside_it(seed: int) -> None:
     brighter = rows.flux[np.newaxis] > rows.flux[:, np.newaxis]
     np.testing.assert_array_equal(beside_brighter(rows.boxes, rows.flux), (meets & brighter).any(axis=1))
     assert not beside_brighter(rows.boxes, rows.flux)[rows.flux.argmax()]
+    sure = np.random.default_rng(seed).random(60) < 0.5
+    expected = (meets & brighter & sure[np.newaxis]).any(axis=1)
+    np.testing.assert_array_equal(beside_brighter(rows.boxes, rows.flux, sure), expected)
 
 
 def test_no_rows_and_rows_apart() -> None:

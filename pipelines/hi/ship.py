@@ -29,7 +29,7 @@ from skadetect.evaluate.sdc2 import PreparedSdc2Truth, Sdc2Field, Sdc2Match, mat
 from skadetect.evaluate.thresholds import score_curve
 from skadetect.image import open_image
 from skadetect.nn.model import Model
-from skadetect.pyramid import meeting_pairs, octaves_beyond
+from skadetect.pyramid import beside_brighter, octaves_beyond
 from skadetect.resample import block_mean
 from skadetect.second_look import AGAIN, SecondLook
 
@@ -43,7 +43,6 @@ MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "hi"
 RESULT = "run-accompanied/last.safetensors"
-MEAN = "run-averaged/last.safetensors"
 #: What makes the weights and the cubes that they are judged by, in order.
 COMMANDS = (
     f"python {FOLDER}/make_bank.py {FOLDER}/bank --galaxies 350",
@@ -51,7 +50,7 @@ COMMANDS = (
     f"python {FOLDER}/make_bank.py {FOLDER}/bank-more --settings 240 --galaxies 250 --seed 4",
     *(f"skadetect train {FOLDER}/{name}.toml" for name in ("config", "finish", "vary", "whiten", "deepen")),
     f"python {FOLDER}/average.py {FOLDER}/run-whitened/last.safetensors "
-    f"{FOLDER}/run-deepened/last.safetensors {FOLDER}/{MEAN}",
+    f"{FOLDER}/run-deepened/last.safetensors {FOLDER}/run-averaged/last.safetensors",
     f"python {FOLDER}/make_bank.py {FOLDER}/bank-companions --settings 240 --galaxies 250 --seed 6",
     f"skadetect train {FOLDER}/accompany.toml",
     f"python {FOLDER}/make_cubes.py {FOLDER}/cubes validation",
@@ -188,17 +187,11 @@ def columns(catalog: Catalog) -> dict[str, np.ndarray]:
 
 def beside(catalog: Catalog, prob: np.ndarray) -> np.ndarray:
     """Whether the box of each row meets that of a brighter one which is real more likely than not."""
-    table, sure = catalog.to_pandas(), prob >= SURE
+    table = catalog.to_pandas()
     boxes = np.stack(
         [table[[f"{axis}_{end}" for axis in "zyx"]].to_numpy() for end in ("min", "max")], axis=1
     )
-    flux = np.where(sure, table["f_sum"].to_numpy(np.float64), 0.0)
-    first, second = meeting_pairs(boxes)
-    both = np.concatenate([np.stack([first, second]), np.stack([second, first])], axis=1)
-    lower, higher = both[:, table["f_sum"].to_numpy()[both[0]] < flux[both[1]]]
-    marks = np.zeros(len(table), bool)
-    marks[lower[sure[higher]]] = True
-    return marks
+    return beside_brighter(boxes, table["f_sum"].to_numpy(np.float64), prob >= SURE)
 
 
 def probability(found: Reliability, catalog: Catalog) -> np.ndarray:

@@ -8,13 +8,14 @@ one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import logit
+
+from skadetect.catalog.probability import Calibration
 
 Floats = NDArray[np.float64]
 
@@ -33,30 +34,17 @@ _RIDGE = 1.0
 
 
 @dataclass(frozen=True)
-class ImageReliability:
-    """A calibration, as a model file holds it.
+class ImageReliability(Calibration):
+    """The probability of sources in an image.
 
     Attributes
     ----------
-    least_score : float
-        Rows with a lower score were not there when it was fitted.
     pieces, noise : mapping of str to float
         Slopes of the logarithm of the odds, beside a real source, by the names of `PIECES` and `NOISE`.
     """
 
-    least_score: float
     pieces: Mapping[str, float]
     noise: Mapping[str, float]
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> ImageReliability | None:
-        """The calibration in a model's metadata, or None if it has none."""
-        found = metadata.get("reliability")
-        return None if found is None else cls(**found)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for a model's metadata."""
-        return asdict(self)
 
     def probability(self, columns: Mapping[str, ArrayLike]) -> Floats:
         """Probability of each row, 1 / (1 + odds of a piece + odds of noise).

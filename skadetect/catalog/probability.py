@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,25 +27,19 @@ _RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """A calibration, as a model file holds it.
+class Calibration:
+    """What a model file holds of how probable rows are.
 
     Attributes
     ----------
     least_score : float
         Rows with a lower score were not there when it was fitted.
-    constant : float
-        Of the logarithm of the odds.
-    slopes : mapping of str to float
-        By the names of `TERMS`; 0 for those that are not there.
     """
 
     least_score: float
-    constant: float
-    slopes: Mapping[str, float]
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> Reliability | None:
+    def of(cls, metadata: Mapping[str, Any]) -> Self | None:
         """The calibration in a model's metadata, or None if it has none."""
         found = metadata.get("reliability")
         return None if found is None else cls(**found)
@@ -53,6 +47,22 @@ class Reliability:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for a model's metadata."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Reliability(Calibration):
+    """The probability of galaxies in a cube.
+
+    Attributes
+    ----------
+    constant : float
+        Of the logarithm of the odds.
+    slopes : mapping of str to float
+        By the names of `TERMS`; 0 for those that are not there.
+    """
+
+    constant: float
+    slopes: Mapping[str, float]
 
     def probability(self, columns: Mapping[str, ArrayLike]) -> Floats:
         """Probability of each row.
