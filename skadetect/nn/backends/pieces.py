@@ -26,7 +26,7 @@ class Stamp(NamedTuple):
 
 
 class Composition(NamedTuple):
-    """A cube that is made of numbers: gain * noise + level + curves * planes, and stamps.
+    """A cube that is made of numbers: gain * noise + level + curves * planes, and stamps; 0 without data.
 
     Attributes
     ----------
@@ -40,6 +40,8 @@ class Composition(NamedTuple):
         Patterns, each the product of a curve along z and a plane.
     stamps : sequence of Stamp
         All of them inside the cube.
+    covered : array (z,) and (y, x), float32
+        Factors on everything: 1 where a channel and a pixel have data, else 0.
     """
 
     space: Array
@@ -51,6 +53,7 @@ class Composition(NamedTuple):
     curves: Array
     planes: Array
     stamps: Sequence[Stamp]
+    covered: tuple[Array, Array]
 
 
 class Piece(NamedTuple):
@@ -113,7 +116,8 @@ def composed(parts: Composition) -> Array:
     for stamp in parts.stamps:
         where = tuple(slice(low, low + n) for low, n in zip(stamp.corner, stamp.pixels.shape, strict=True))
         cube[where] += np.float32(stamp.factor) * stamp.pixels.astype(np.float32)
-    return cube
+    channels, pixels = parts.covered
+    return cube * (channels[:, None, None] * pixels)
 
 
 def _made(piece: Piece) -> Array:
