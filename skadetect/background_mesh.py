@@ -94,6 +94,31 @@ class Background:
         _interpolate_near(self.rms, where, pixels, reach, rms)
         return level, rms
 
+    def spectra(
+        self, first: NDArray[np.int64], count: int, where: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Level and rms of some channels at pixels, as `at` has them.
+
+        Parameters
+        ----------
+        first : (n,) int
+            First channel of each pixel's.
+        count : int
+            Channels of each; beyond the cube those at its ends hold.
+        where : (n, 2) int
+            The pixels (y, x).
+
+        Returns
+        -------
+        level, rms : (n, count) float64
+        """
+        planes = np.clip(first[:, None] + np.arange(count), 0, self.shape[0] - 1)
+        places = [
+            np.clip((where[:, axis] + 0.5) * (cells / extent) - 0.5, 0.0, cells - 1.0)
+            for axis, (cells, extent) in enumerate(zip(self.level.shape[1:], self.shape[1:], strict=True))
+        ]
+        return _bilinear(self.level, planes, places), _bilinear(self.rms, planes, places)
+
     def snr(
         self, pixels: NDArray[np.float32], lo: tuple[int, int, int], *, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
@@ -138,6 +163,19 @@ def _mesh_positions(start: int, count: int, *, extent: int, cells: int) -> NDArr
     """Positions of pixels in units of cells, 0 at the first cell's centre, held within the centres."""
     position = (np.arange(start, start + count) + 0.5) * (cells / extent) - 0.5
     return np.clip(position, 0.0, cells - 1.0)
+
+
+def _bilinear(
+    mesh: NDArray[np.float64], planes: NDArray[np.int64], places: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Values of planes (n, count) of a mesh at places y and x (n,) in cells."""
+    total = np.zeros(planes.shape)
+    low = [place.astype(np.int64) for place in places]
+    for corner in np.ndindex(2, 2):
+        near = [np.minimum(a + c, n - 1) for a, c, n in zip(low, corner, mesh.shape[1:], strict=True)]
+        share = [np.abs(1 - c - (p - a)) for p, a, c in zip(places, low, corner, strict=True)]
+        total += (share[0] * share[1])[:, None] * mesh[planes, near[0][:, None], near[1][:, None]]
+    return total
 
 
 @numba.njit(**PARALLEL)

@@ -19,6 +19,8 @@ _ROW_TYPES = {
     "peak": np.float64,
     "local_rms": np.float64,
     "background": np.float64,
+    "aperture": np.float64,
+    "aperture_error": np.float64,
     "flags": np.int32,
     "cut": np.float32,
     "prob": np.float32,
@@ -45,6 +47,9 @@ class Detections:
         Signal to noise that scales the encoded flux.
     peak, local_rms, background : ndarray, shape (n,), float64
         Measured at the position, in the image's unit.
+    aperture, aperture_error : ndarray, shape (n,), float64
+        Line flux summed on the voxels and its noise, in the image's unit times beams times channels, see
+        `skadetect.line_aperture`; NaN if it is not known, as in an image.
     flags : ndarray, shape (n,), int32
         Bits of the catalogue's flag table.
     cut : ndarray, shape (n,), float32
@@ -68,6 +73,8 @@ class Detections:
     peak: np.ndarray
     local_rms: np.ndarray
     background: np.ndarray
+    aperture: np.ndarray
+    aperture_error: np.ndarray
     flags: np.ndarray
     cut: np.ndarray
     prob: np.ndarray
@@ -100,9 +107,10 @@ class Detections:
 
     @classmethod
     def from_columns(cls, *, position: np.ndarray, boxes: np.ndarray, **columns: Any) -> Detections:
-        """Build from some columns; those not given are zero, `prob` NaN, and `parameters` has no columns."""
+        """Build from some columns; others are zero, `prob` and apertures NaN; `parameters` has no columns."""
         n = len(position)
-        columns = {"parameters": np.empty((n, 0)), "prob": np.full(n, np.nan), **columns}
+        unknown = {name: np.full(n, np.nan) for name in ("prob", "aperture", "aperture_error")}
+        columns = {"parameters": np.empty((n, 0)), **unknown, **columns}
         columns |= {"position": position, "boxes": boxes}
         return cls(**{name: columns.get(name, np.zeros(n)) for name in _ROW_TYPES})
 

@@ -19,7 +19,8 @@ from card import LOUD, model_card
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
-from skadetect.catalog.flux_scale import FluxScale, fit_flux_scale
+from skadetect.catalog.flux_scale import fit_flux_scale
+from skadetect.catalog.line_flux import fit_line_flux
 from skadetect.catalog.probability import EVIDENCE, TERMS, Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
@@ -73,13 +74,13 @@ def main(trained: Path, cubes: Path, out: Path) -> None:
     start, model = time.perf_counter(), Model.load(trained)
     stages = training_stages(model, trained)
     model = replace(model, nms_overlap=MERGE_LIMIT, metadata={"pyramid": True})
-    scale = fluxes({folder.name: detect(model, folder) for folder in folders(cubes)}, cubes)
-    model = replace(model, metadata=model.metadata | {"flux_scale": scale.to_dict()})
+    scales = fluxes({folder.name: detect(model, folder) for folder in folders(cubes)}, cubes)
+    model = replace(model, metadata=model.metadata | scales)
     one = calibration_of(model, cubes, trained.with_name("pulls-one.png"))
     again = calibration_of(looking_again(model, one), cubes, trained.with_name("pulls.png"))
     metadata = {
         "pyramid": True,
-        "flux_scale": scale.to_dict(),
+        **scales,
         "description": "Galaxies in HI cubes, from unresolved ones to nearby ones of tens of beams",
         "skadetect": skadetect.__version__,
         "commands": [*COMMANDS, f"python {FOLDER / 'ship.py'} {FOLDER / RESULT} {FOLDER / 'cubes'}"],
@@ -145,19 +146,24 @@ def detect(model: Model, folder: Path) -> Catalog:
     return catalog
 
 
-def fluxes(found: dict[str, Catalog], cubes: Path) -> FluxScale:
-    """What fluxes are off by at each size: of galaxies loud enough for their flux to be known."""
+def fluxes(found: dict[str, Catalog], cubes: Path) -> dict[str, Any]:
+    """What fluxes are off by at each size, and how well they and the sums of voxels are known.
+
+    Of galaxies loud enough for their flux to be known; as entries of a model's metadata.
+    """
     pairs = residuals(found, cubes)
-    size = np.concatenate(
-        [
-            beams(catalog, cubes / name)[pairs["id"][pairs["cube"] == name].to_numpy() - 1]
-            for name, catalog in found.items()
-        ]
-    )
-    loud = ((pairs["true_snr"] >= LOUD) & (pairs["flux_ratio"] > 0)).to_numpy()
-    scale = fit_flux_scale(pairs["flux_ratio"][loud], size[loud])
-    print(f"fluxes of {loud.sum()} galaxies, median {pairs['flux_ratio'][loud].median():.3f}:", scale)
-    return scale
+    pairs = pairs[(pairs["true_snr"] >= LOUD) & (pairs["flux_ratio"] > 0)].reset_index(drop=True)
+    sizes = {name: beams(catalog, cubes / name) for name, catalog in found.items()}
+    tables = {name: catalog.to_pandas().set_index("id") for name, catalog in found.items()}
+    size = np.array([sizes[name][row - 1] for name, row in zip(pairs["cube"], pairs["id"], strict=True)])
+    scale = fit_flux_scale(pairs["flux_ratio"], size)
+    names = ["f_sum", "f_aper", "err_f_aper"]
+    rows = [tables[name].loc[row, names] for name, row in zip(pairs["cube"], pairs["id"], strict=True)]
+    network, aperture, error = np.array(rows, np.float64).T
+    true = network / pairs["flux_ratio"].to_numpy()
+    line_flux = fit_line_flux(network * scale.factor(size), aperture, error, true, size=size)
+    print(f"fluxes of {len(pairs)} galaxies, median {pairs['flux_ratio'].median():.3f}:", scale, line_flux)
+    return {"flux_scale": scale.to_dict(), "line_flux": line_flux.to_dict()}
 
 
 def beams(catalog: Catalog, folder: Path) -> np.ndarray:

@@ -19,6 +19,7 @@ from skadetect.catalog.cube_schema import CUBE_COLUMNS
 from skadetect.catalog.cube_uncertainty import CubeErrors, cube_errors, cube_floor_scale
 from skadetect.catalog.flags import blended
 from skadetect.catalog.flux_scale import FluxScale
+from skadetect.catalog.line_flux import LineFlux
 from skadetect.catalog.probability import Reliability
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.detections import Detections
@@ -32,9 +33,13 @@ _PARAMETERS = ("line_flux", "hi_size", "w20", "w50", "direction", "incl")
 
 @dataclass(frozen=True)
 class _Galaxies:
-    """Decoded sources of one view: lengths in its pixels, widths in its channels, angles in radians."""
+    """Decoded sources of one view: lengths in its pixels, widths in its channels, angles in radians.
+
+    `beams` are sizes in beams.
+    """
 
     values: dict[str, Floats]
+    beams: Floats
     spread: Floats
     ellipse: Ellipses
     freq: Floats
@@ -136,6 +141,7 @@ def _level_columns(rows: Detections, level: int) -> Columns:
 def _columns(rows: Detections, view: Image, model: ModelInfo, *, prefix: str) -> Columns:
     galaxies = _decoded(rows, view, model)
     columns = _place_columns(rows, view, prefix) | _line_columns(rows, galaxies)
+    columns |= _flux_columns(columns["f_sum"], rows, galaxies, LineFlux.of(model.metadata))
     columns |= _shape_columns(rows, galaxies, view)
     columns |= _error_columns(columns, galaxies, view)
     before = np.hypot(columns["err_ra"], columns["err_dec"])
@@ -154,15 +160,15 @@ def _decoded(rows: Detections, view: Image, model: ModelInfo) -> _Galaxies:
     beam, axis = view.pixel_beam, _axis(view)
     known = decode(model.parameters, rows.parameters, anchor=rows.anchor, beam_fwhm=beam.fwhm)
     values = {name: known.get(name, np.full(len(rows), np.nan)) for name in _PARAMETERS}
-    values["line_flux"] = values["line_flux"] * FluxScale.of(model.metadata).factor(
-        values["hi_size"] / beam.fwhm
-    )
+    beams = values["hi_size"] / beam.fwhm
+    values["line_flux"] = values["line_flux"] * FluxScale.of(model.metadata).factor(beams)
     values["incl"] = np.clip(values["incl"], 0.0, math.pi / 2)
     size, incl, direction = (np.nan_to_num(values[name]) for name in ("hi_size", "incl", "direction"))
     ellipse = convolve(size, size * np.cos(incl), direction, beam)
     z = rows.position[:, 0]
     return _Galaxies(
         values=values,
+        beams=beams,
         spread=angle_spread(model.parameters, rows.parameters),
         ellipse=ellipse,
         freq=np.asarray(axis.frequency(z), np.float64),
@@ -205,6 +211,17 @@ def _line_columns(rows: Detections, galaxies: _Galaxies) -> Columns:
         "score": rows.score,
         "prior": rows.prior,
         "cut": rows.cut,
+    }
+
+
+def _flux_columns(network: Floats, rows: Detections, galaxies: _Galaxies, line_flux: LineFlux) -> Columns:
+    """The flux by the voxels, and that by both; `network` is in the unit of the catalogue."""
+    scaled = galaxies.channel * line_flux.scale.factor(galaxies.beams)
+    aperture, error = rows.aperture * scaled, rows.aperture_error * scaled
+    return {
+        "f_sum": line_flux.flux(network, aperture, error),
+        "f_aper": aperture,
+        "err_f_aper": error,
     }
 
 

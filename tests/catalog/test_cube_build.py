@@ -50,6 +50,28 @@ def test_fluxes_are_scaled_by_the_size_in_beams():
     np.testing.assert_allclose(ratio[plain["name"]], factor, rtol=1e-6)
 
 
+def test_fluxes_are_those_of_network_and_voxels_together():
+    view, truth = toy_cube(), toy_truth()
+    rows = toy_galaxies(view, truth)
+    plain = build_cube_catalog([(rows, view)], MODEL)
+    assert np.isnan(plain["f_aper"]).all() and np.isnan(plain["err_f_aper"]).all()
+    channel = np.abs(CHANNEL)
+    sums = truth["f_sum"] / channel * np.where(np.arange(6) == 2, 9.0, 1.05)
+    rows = rows.with_(aperture=sums, aperture_error=0.01 * sums)
+    metadata = MODEL.metadata | {
+        "line_flux": {"network": 0.15, "aperture": 0.05, "scale": {"constant": 0.02}}
+    }
+    both = build_cube_catalog([(rows, view)], model(metadata=metadata))
+    order = np.argsort([np.flatnonzero(np.isclose(truth["x"], x))[0] for x in both["x"].value])
+    found = {name: both[name].value[order] for name in ("f_sum", "f_aper", "err_f_aper")}
+    np.testing.assert_allclose(found["f_aper"], np.exp(0.02) * sums * channel, rtol=1e-6)
+    np.testing.assert_allclose(found["err_f_aper"], 0.01 * found["f_aper"], rtol=1e-6)
+    ratio = found["f_sum"] / truth["f_sum"]
+    assert ratio[2] == pytest.approx(1.0, rel=1e-6)  # the sum is of something else
+    assert ((np.delete(ratio, 2) > 1.055) & (np.delete(ratio, 2) < 1.05 * np.exp(0.02))).all()
+    np.testing.assert_allclose(np.sort(both["snr"]), np.sort(plain["snr"]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("step", [CHANNEL, -CHANNEL], ids=["ascending", "descending"])
 @pytest.mark.parametrize(("n", "nz"), [(1, 1), (4, 1), (1, 2), (4, 2)])
 def test_galaxies_come_back_as_they_were_put_in(step, n, nz):

@@ -11,7 +11,7 @@ SOFIA = (
 )
 OURS = (
     "hi_size incl score prob prior factor err_ra err_dec err_freq err_w20 err_w50 err_hi_size err_incl "
-    "err_kin_pa cut"
+    "err_kin_pa cut f_aper err_f_aper"
 )
 
 
@@ -21,8 +21,8 @@ def test_a_cube_has_sofias_names_and_more() -> None:
 
 
 def test_the_flux_of_a_line_is_the_image_unit_times_a_beam_and_frequency() -> None:
-    (line, error) = (spec for spec in CUBE_COLUMNS if spec.unit == LINE_UNIT)
-    assert (line.name, error.name) == ("f_sum", "err_f_sum")
+    line, *others = (spec for spec in CUBE_COLUMNS if spec.unit == LINE_UNIT)
+    assert [spec.name for spec in (line, *others)] == ["f_sum", "err_f_sum", "f_aper", "err_f_aper"]
     assert column_unit(line, u.Jy / u.beam) == u.Jy * u.Hz
 
 

@@ -1,0 +1,57 @@
+"""The flux of the network and that of the voxels are one in the catalogue, each by how well it is known."""
+
+import numpy as np
+import pytest
+
+from skadetect.catalog.flux_scale import FluxScale
+from skadetect.catalog.line_flux import LineFlux, fit_line_flux
+
+
+@pytest.fixture
+def drawn():
+    rng = np.random.default_rng(2)
+    true, size = np.exp(rng.uniform(3, 8, 6000)), np.exp(rng.uniform(-0.5, 2, 6000))
+    noise = np.full(6000, 5.0)
+    network = true * np.exp(0.15 * rng.standard_normal(6000))
+    ideal = true * np.exp(0.05 * rng.standard_normal(6000)) + noise * rng.standard_normal(6000)
+    return true, size, network, ideal / FluxScale(0.1, -0.05).factor(size), noise
+
+
+def test_a_fit_gives_back_errors_and_scale(drawn):
+    true, size, network, aperture, noise = drawn
+    bright = true > 300
+    found = fit_line_flux(*(each[bright] for each in (network, aperture, noise, true)), size=size[bright])
+    assert found.network == pytest.approx(0.15, abs=0.01)
+    assert found.aperture == pytest.approx(0.05, abs=0.005)
+    assert (found.scale.constant, found.scale.slope) == pytest.approx((0.1, -0.05), abs=0.01)
+    assert LineFlux.of({"line_flux": found.to_dict()}) == found
+
+
+def test_the_mean_is_better_than_either(drawn):
+    true, size, network, aperture, noise = drawn
+    scale = FluxScale(0.1, -0.05)
+    given = LineFlux(0.15, 0.05, scale)
+    aperture, noise = aperture * scale.factor(size), noise * scale.factor(size)
+    faint, middle, bright = true < 40, (true > 40) & (true < 80), true > 300
+    both = given.flux(network, aperture, noise)
+    spread = {
+        name: [np.std(np.log(flux[rows].clip(1e-3) / true[rows])) for rows in (faint, middle, bright)]
+        for name, flux in (("network", network), ("aperture", aperture), ("both", both))
+    }
+    assert (np.array(spread["both"]) < 1.06 * np.minimum(spread["network"], spread["aperture"])).all()
+    assert spread["both"][1] < 0.9 * min(spread["network"][1], spread["aperture"][1])
+    assert spread["both"][2] < 0.4 * spread["network"][2]
+    assert np.median(both / true) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_sum_that_is_of_something_else_or_not_known_is_left_alone():
+    given = LineFlux(0.15, 0.05)
+    aperture = np.array([200.0, -3.0, 0.0, np.nan, np.inf, 110.0])
+    flux = given.flux(np.full(6, 100.0), aperture, np.full(6, 1.0))
+    assert (flux[:5] == 100.0).all() and 105 < flux[5] < 110
+    assert np.isnan(given.flux([np.nan], [5.0], [1.0])).all()
+
+
+def test_a_model_without_one_has_the_networks_fluxes():
+    network = np.array([1.0, 5.0])
+    assert (LineFlux.of({}).flux(network, network * 1.1, network * 0.01) == network).all()
