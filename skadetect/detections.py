@@ -48,8 +48,8 @@ class Detections:
     peak, local_rms, background : ndarray, shape (n,), float64
         Measured at the position, in the image's unit.
     aperture, aperture_error : ndarray, shape (n,), float64
-        Line flux summed on the voxels and its noise, in the image's unit times beams times channels, see
-        `skadetect.line_aperture`; NaN if it is not known, as in an image.
+        Flux summed on the pixels and its noise, in the image's unit times beams (and channels in a cube), see
+        `skadetect.aperture`; NaN if it is not known.
     flags : ndarray, shape (n,), int32
         Bits of the catalogue's flag table.
     cut : ndarray, shape (n,), float32

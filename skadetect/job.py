@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect import arena, distribute
+from skadetect.aperture import Apertures, sum_apertures
 from skadetect.background import Background
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
@@ -22,7 +23,6 @@ from skadetect.filling import fill_blanks
 from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates, network_input
 from skadetect.ledger import Ledger
-from skadetect.line_aperture import line_apertures
 from skadetect.memory import Crew, GpuRoom, choose_tile_shape, return_freed_memory
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
@@ -311,17 +311,22 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
     if found.ndim == 3:
         shape, reach = job.image.shape, job.model.halo
         flags, cut = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
-        found = _summed(found, tile, job, pixels)
+    found = _summed(found, place, tile, job, pixels)
     found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags, cut=cut)
     # A box on blank pixels alone is an edge effect, not a source.
     return found.take(np.isfinite(found.peak))
 
 
-def _summed(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:
-    """Add the line flux of the voxels of each galaxy."""
+def _summed(
+    found: Detections, place: NDArray[np.float64], tile: Tile, job: Job, pixels: NDArray[np.float32]
+) -> Detections:
+    """Add the flux of the pixels of each source, which is at a place (z, y, x)."""
     beam, model = job.image.pixel_beam, job.model
-    discs = decode(model.parameters, found.parameters, anchor=found.anchor, beam_fwhm=beam.fwhm)
-    flux, error = line_apertures(
-        pixels, job.background, found.position, discs, beam, low=tile.read_lo, reach=model.halo
+    shapes = decode(model.parameters, found.parameters, anchor=found.anchor, beam_fwhm=beam.fwhm)
+    apertures = Apertures.of(shapes, beam)
+    if apertures is None:
+        return found.with_(aperture=np.full(len(found), np.nan), aperture_error=np.full(len(found), np.nan))
+    flux, error = sum_apertures(
+        pixels, job.background, place, apertures, beam, low=tile.read_lo, reach=model.halo
     )
     return found.with_(aperture=flux, aperture_error=error)

@@ -1,4 +1,4 @@
-"""Measurement on pixels: peaks, noise, marks of boxes, aperture fluxes and Gaussian moments.
+"""Measurement on pixels: peaks, noise and marks of boxes.
 
 Pixel coordinates are 0-based with integers at pixel centres, in array order (y, x) or (z, y, x). NaN pixels
 are blank and take no part.
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect._numba import JIT, PARALLEL
-from skadetect.beams import FWHM_PER_SIGMA
 
 # Below this share of the peak a neighbour is noise or another source: its logarithm says nothing.
 _LOG_LIMIT = 0.25
@@ -130,67 +129,6 @@ def mark_boxes(
     return BoxMarks(flags.astype(np.int32), 1.0 - seen[:, 1] / np.maximum(seen[:, 0], 1))
 
 
-def aperture_flux(
-    pixels: NDArray[np.float32],
-    level: NDArray[np.float32],
-    positions: NDArray[np.float64],
-    *,
-    radius: float,
-    beam_area: float,
-) -> NDArray[np.float64]:
-    """Flux inside a circle, in image units times beam (Jy for Jy/beam); its rim is a linear ramp.
-
-    Parameters
-    ----------
-    pixels, level : array (y, x), float32
-        The image and its background, in image units.
-    positions : array (n, 2)
-        (y, x) in pixels.
-    radius : float
-        Of the circle, in pixels.
-    beam_area : float
-        Solid angle of the beam in pixels, `PixelBeam.area`.
-
-    Returns
-    -------
-    array (n,), float64
-        Blank pixels count as background.
-    """
-    flux = np.empty(len(positions), np.float64)
-    where = np.ascontiguousarray(positions, np.float64).reshape(len(flux), 2)
-    _apertures(pixels, level, where, radius, flux)
-    return flux / beam_area
-
-
-def moments(
-    pixels: NDArray[np.float32], level: NDArray[np.float32], positions: NDArray[np.float64], *, fwhm: float
-) -> NDArray[np.float64]:
-    """Centre and shape of the Gaussian whose moments, under a Gaussian weight, are those of the pixels.
-
-    The weight, of the given FWHM and centred on each position, keeps neighbours out; its effect is divided
-    out by ``C = (M^-1 - W^-1)^-1`` with M the weighted and W the weight's covariance: exact for a Gaussian.
-
-    Parameters
-    ----------
-    pixels, level : array (y, x), float32
-        The image and its background, in image units.
-    positions : array (n, 2)
-        (y, x) in pixels.
-    fwhm : float
-        Of the weight, in pixels; about that of the sources.
-
-    Returns
-    -------
-    array (n, 5), float64
-        y, x [pixels], FWHM bmaj, bmin [pixels] and theta [radians from +x towards +y], not deconvolved; a row
-        of NaN where the pixels do not describe a peak.
-    """
-    shapes = np.empty((len(positions), 5), np.float64)
-    where = np.ascontiguousarray(positions, np.float64).reshape(len(shapes), 2)
-    _moments(pixels, level, where, fwhm / FWHM_PER_SIGMA, shapes)
-    return shapes
-
-
 @numba.njit(**PARALLEL)
 def _measure(pixels, level, rms, positions, margin, values, blank):  # type: ignore[no-untyped-def]
     """Peak, noise and background in the columns of `values`, and blanks close by."""
@@ -264,67 +202,3 @@ def _rise(before, centre, after):  # type: ignore[no-untyped-def]
         low, high = np.log(before), np.log(after)
         return np.exp(-0.125 * (high - low) ** 2 / (high + low)) if low + high < 0.0 else 1.0
     return 1.0 + 0.125 * (after - before) ** 2 / (2.0 - before - after)
-
-
-@numba.njit(**JIT)
-def _apertures(pixels, level, positions, radius, flux):  # type: ignore[no-untyped-def]
-    height, width = pixels.shape
-    reach = int(np.ceil(radius + 0.5))
-    for i in range(len(positions)):
-        y, x = positions[i]
-        cy, cx = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
-        total = 0.0
-        for v in range(max(cy - reach, 0), min(cy + reach + 1, height)):
-            for u in range(max(cx - reach, 0), min(cx + reach + 1, width)):
-                weight = min(max(radius + 0.5 - np.sqrt((v - y) ** 2 + (u - x) ** 2), 0.0), 1.0)
-                if weight > 0.0 and not np.isnan(pixels[v, u]):
-                    total += weight * (pixels[v, u] - level[v, u])
-        flux[i] = total
-
-
-@numba.njit(**JIT)
-def _moments(pixels, level, positions, sigma, shapes):  # type: ignore[no-untyped-def]
-    height, width = pixels.shape
-    reach = int(np.ceil(4.0 * sigma))
-    for i in range(len(positions)):
-        y, x = positions[i]
-        cy, cx = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
-        total, sy, sx, syy, sxx, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for v in range(max(cy - reach, 0), min(cy + reach + 1, height)):
-            for u in range(max(cx - reach, 0), min(cx + reach + 1, width)):
-                if np.isnan(pixels[v, u]):
-                    continue
-                dy, dx = v - y, u - x
-                value = np.exp(-0.5 * (dy * dy + dx * dx) / sigma**2) * (pixels[v, u] - level[v, u])
-                total += value
-                sy += value * dy
-                sx += value * dx
-                syy += value * dy * dy
-                sxx += value * dx * dx
-                sxy += value * dx * dy
-        if total > 0.0:
-            my, mx = sy / total, sx / total
-            second = syy / total - my**2, sxx / total - mx**2, sxy / total - mx * my
-            _unweighted((y, x), (my, mx), second, sigma, shapes[i])
-        else:
-            shapes[i] = np.nan
-
-
-@numba.njit(**JIT)
-def _unweighted(start, first, second, sigma, out):  # type: ignore[no-untyped-def]
-    """Undo the weight: precision of the source = precision seen minus that of the weight."""
-    (y, x), (my, mx), (yy, xx, xy) = start, first, second
-    determinant = yy * xx - xy * xy
-    pxx, pyy, pxy = yy / determinant - sigma**-2, xx / determinant - sigma**-2, -xy / determinant
-    remaining = pxx * pyy - pxy * pxy
-    if not (determinant > 0.0 and remaining > 0.0 and pxx > 0.0):
-        out[:] = np.nan
-        return
-    cxx, cyy, cxy = pyy / remaining, pxx / remaining, -pxy / remaining
-    # the weighted centre is pulled towards the weight's: shift = C M^-1 m
-    gx, gy = (yy * mx - xy * my) / determinant, (xx * my - xy * mx) / determinant
-    half, spread = 0.5 * (cxx + cyy), np.sqrt(0.25 * (cxx - cyy) ** 2 + cxy**2)
-    out[0], out[1] = y + cxy * gx + cyy * gy, x + cxx * gx + cxy * gy
-    out[2] = np.sqrt(half + spread) * FWHM_PER_SIGMA
-    out[3] = np.sqrt(max(half - spread, 0.0)) * FWHM_PER_SIGMA
-    out[4] = 0.5 * np.arctan2(2.0 * cxy, cxx - cyy)

@@ -3,16 +3,13 @@
 import numpy as np
 import pytest
 
-from skadetect.beams import PixelBeam, convolve
 from skadetect.photometry import (
     BLANK_VOXEL,
     REACH,
     SPATIAL_EDGE,
     SPECTRAL_EDGE,
-    aperture_flux,
     mark_boxes,
     measure,
-    moments,
 )
 
 SHAPE = (64, 72)
@@ -126,29 +123,3 @@ def test_peaks_in_beam_correlated_noise_pull_as_a_unit_gaussian():
     pulls = measure(image.astype(np.float32), flat, flat + 1, where).peak - snr
     assert abs(pulls.mean()) < 0.2
     assert 0.9 < pulls.std() < 1.1
-
-
-def test_aperture_holds_the_flux_of_a_source_in_beams():
-    beam = PixelBeam(4.0, 3.0, 0.4)
-    image = _gaussian((31.3, 35.8), peak=2.0, bmaj=4.0, bmin=3.0, theta=0.4) + 1.0
-    flux = aperture_flux(image, _flat(1.0), np.array([[31.3, 35.8]]), radius=12.0, beam_area=beam.area)
-    assert flux[0] == pytest.approx(2.0, rel=2e-3)
-
-
-def test_aperture_area_is_that_of_the_circle():
-    area = aperture_flux(_flat(1.0), _flat(0.0), np.array([[31.3, 35.8]]), radius=9.0, beam_area=1.0)
-    assert area[0] == pytest.approx(np.pi * 81, rel=5e-3)
-
-
-def test_moments_undo_their_weight():
-    truth = convolve([5.0, 0.0, 3.0], [1.0, 0.0, 2.5], [0.5, 0.0, -1.2], PixelBeam(3.5, 3.0, 0.9))
-    for bmaj, bmin, theta in zip(*truth):
-        image = _gaussian((30.4, 35.7), bmaj=bmaj, bmin=bmin, theta=theta)
-        found = moments(image, _flat(0.0), np.array([[30.0, 36.0]]), fwhm=5.0)[0]
-        np.testing.assert_allclose(found[:4], [30.4, 35.7, bmaj, bmin], rtol=2e-3)
-        assert np.cos(2 * (found[4] - theta)) > 0.9999
-
-
-def test_moments_of_a_hole_are_unknown():
-    found = moments(-_gaussian((30.0, 36.0)), _flat(0.0), np.array([[30.0, 36.0]]), fwhm=5.0)
-    assert np.isnan(found).all()

@@ -19,6 +19,7 @@ from reliability import GROUPS as PROBABLE
 from reliability import calibrated
 
 import skadetect
+from skadetect.catalog.flux_mean import FluxMean, fit_flux_mean
 from skadetect.config import options_from_mapping
 from skadetect.detect import Detector
 from skadetect.errors import ModelError
@@ -47,6 +48,7 @@ STAGES = {
     "run-sdc1-more": "sdc1_more.toml",
 }
 REVISED = 2  # stages before the first one that revised labels are for
+LOUD = 10.0  # signal to noise of sources by whose fluxes the means of network and pixels are fitted
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
 SHIPPED = Path(skadetect.__file__).parent / "models"
@@ -64,6 +66,9 @@ def main(trained: Path, fields: Path, out: Path) -> None:
     if model.name == "continuum":
         model = calibrated(model, fields, lowest_purity=options.lowest_purity)
     pairs = held_out_pairs(model, fields)
+    mean = fitted_mean(pairs)
+    report("fluxes", mean.to_dict() | mean.scale.to_dict())
+    pairs = with_mean(pairs, mean)
     calibration = fitted_errors(pairs)
     report("errors: factor, floor", calibration)
     plot_pulls(trained.with_name("pulls.png"), pulls(pairs, calibration), title=model.name)
@@ -76,6 +81,7 @@ def main(trained: Path, fields: Path, out: Path) -> None:
         "validation_options": {key: getattr(options, key) for key in VALIDATION_KEYS},
         "held_out_fields": held_out(model, fields),
         "error_calibration": calibration,
+        "flux_mean": mean.to_dict(),
         "pulls": pull_table(pairs, calibration, SNR_EDGES[[0, -1]]),
         "pulls_by_snr": pull_table(pairs, calibration, SNR_EDGES),
         "bmaj_beyond_three": float((pulls(pairs, calibration)["bmaj"].abs() > 3.0).mean()),
@@ -106,27 +112,56 @@ def validation_options(model: Model, fields: Path) -> ValidationOptions:
 
 
 def held_out_pairs(model: Model, fields: Path) -> pd.DataFrame:
-    """Measured minus true on all held-out fields, with a column `group`."""
-    detector, parts = Detector(model), []
+    """Measured minus true on all held-out fields, with a column `group`, and how they would be by pixels."""
+    # a shipped model's own mean is to be fitted again
+    metadata = {name: value for name, value in model.metadata.items() if name != "flux_mean"}
+    detector, parts = Detector(replace(model, metadata=metadata)), []
     for group in GROUPS[model.name]:
         for folder in folders(fields, group):
             catalog = detector.detect(folder / "image.fits")
             beam = beam_on_sky(catalog)
-            parts.append(residuals(catalog, true_table(folder, beam), beam=beam).assign(group=group))
+            pairs = residuals(catalog, true_table(folder, beam), beam=beam).assign(group=group)
+            sums = catalog.to_pandas().set_index("source_id")[["aper_flux", "e_aper_flux", "bmaj_deconv"]]
+            pairs = pairs.join(sums, on="source_id")
+            parts.append(pairs.assign(beams=pairs["bmaj_deconv"] / beam.fwhm))
             print(f"{folder.name}: {len(catalog)} sources, {len(parts[-1])} isolated", flush=True)
     return pd.concat(parts, ignore_index=True)
 
 
+def fitted_mean(pairs: pd.DataFrame) -> FluxMean:
+    """How well the fluxes of network and pixels are known, by sources loud enough to tell."""
+    loud = balanced(pairs[(pairs["snr"] >= LOUD) & (pairs["aper_flux"] > 0)])
+    true = loud["floor_int_flux"] - loud["int_flux"]
+    sums = loud["aper_flux"], loud["e_aper_flux"]
+    return fit_flux_mean(loud["floor_int_flux"], *sums, true, size=loud["beams"])
+
+
+def with_mean(pairs: pd.DataFrame, mean: FluxMean) -> pd.DataFrame:
+    """The same pairs as a model with that mean has them."""
+    network, scale = pairs["floor_int_flux"], mean.scale.factor(pairs["beams"])
+    flux = mean.flux(network, pairs["aper_flux"] * scale, pairs["e_aper_flux"] * scale)
+    return pairs.assign(
+        int_flux=flux - (network - pairs["int_flux"]),
+        e_int_flux=pairs["e_int_flux"] * flux / network,
+        floor_int_flux=flux,
+    )
+
+
 def fitted_errors(pairs: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Factor and floor a column; other telescopes count as much as SDC1, by pairs that are drawn again."""
+    """Factor and floor a column."""
+    sdc1 = pairs[pairs["group"] == SCORED]
+    if len(sdc1) == len(pairs):
+        return fit_calibration(sdc1)
+    # seen by an elongated beam most sources have its angle, which says nothing of the error of any other
+    return fit_calibration(balanced(pairs)) | fit_calibration(sdc1[["snr", "pa", "e_pa", "floor_pa"]])
+
+
+def balanced(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Other telescopes count as much as SDC1, by pairs that are drawn again."""
     sdc1, others = pairs[pairs["group"] == SCORED], pairs[pairs["group"] != SCORED]
     if others.empty:
-        return fit_calibration(sdc1)
-    others = others.sample(len(sdc1), replace=True, random_state=1)
-    # seen by an elongated beam most sources have its angle, which says nothing of the error of any other
-    return fit_calibration(pd.concat([sdc1, others])) | fit_calibration(
-        sdc1[["snr", "pa", "e_pa", "floor_pa"]]
-    )
+        return sdc1
+    return pd.concat([sdc1, others.sample(len(sdc1), replace=True, random_state=1)])
 
 
 def pull_table(

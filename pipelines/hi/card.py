@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from skadetect.catalog.flux_mean import FluxMean
 from skadetect.catalog.flux_scale import FluxScale
-from skadetect.catalog.line_flux import LineFlux
 from skadetect.nn.model import Model
 from skadetect.second_look import AGAIN
 from skadetect.train.card import facts, head, inputs, network, pull_rows, table
@@ -115,7 +115,7 @@ def validation(model: Model) -> str:
 
 def fluxes(model: Model) -> str:
     """What puts line fluxes right."""
-    scale, known = FluxScale.of(model.metadata), LineFlux.of(model.metadata)
+    scale, known = FluxScale.of(model.metadata), FluxMean.of(model.metadata)
     beams = ", ".join(
         f"{factor:.3f} at {size:g}" for size, factor in zip(SIZES, scale.factor(SIZES), strict=True)
     )
@@ -124,7 +124,7 @@ def fluxes(model: Model) -> str:
         f"galaxies above signal to noise {LOUD:g} in the validation cubes: {beams} beams\n"
         "(`skadetect.catalog.flux_scale`). The flux of the catalogue is the mean of that, known to "
         f"{100 * known.network:.0f} %, and of the sum\nof a galaxy's voxels, known to its noise and "
-        f"{100 * known.aperture:.0f} % (`skadetect.catalog.line_flux`)."
+        f"{100 * known.aperture:.0f} % (`skadetect.catalog.flux_mean`)."
     )
 
 

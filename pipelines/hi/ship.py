@@ -19,8 +19,8 @@ from card import LOUD, model_card
 
 import skadetect
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.flux_mean import fit_flux_mean
 from skadetect.catalog.flux_scale import fit_flux_scale
-from skadetect.catalog.line_flux import fit_line_flux
 from skadetect.catalog.probability import EVIDENCE, TERMS, Reliability, fit_reliability
 from skadetect.detect import Detector
 from skadetect.evaluate.cube_pulls import CubePullOptions, cube_residuals
@@ -161,9 +161,9 @@ def fluxes(found: dict[str, Catalog], cubes: Path) -> dict[str, Any]:
     rows = [tables[name].loc[row, names] for name, row in zip(pairs["cube"], pairs["id"], strict=True)]
     network, aperture, error = np.array(rows, np.float64).T
     true = network / pairs["flux_ratio"].to_numpy()
-    line_flux = fit_line_flux(network * scale.factor(size), aperture, error, true, size=size)
-    print(f"fluxes of {len(pairs)} galaxies, median {pairs['flux_ratio'].median():.3f}:", scale, line_flux)
-    return {"flux_scale": scale.to_dict(), "line_flux": line_flux.to_dict()}
+    mean = fit_flux_mean(network * scale.factor(size), aperture, error, true, size=size)
+    print(f"fluxes of {len(pairs)} galaxies, median {pairs['flux_ratio'].median():.3f}:", scale, mean)
+    return {"flux_scale": scale.to_dict(), "flux_mean": mean.to_dict()}
 
 
 def beams(catalog: Catalog, folder: Path) -> np.ndarray:

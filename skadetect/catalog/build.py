@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from skadetect.beams import PixelBeam, convolve
 from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
+from skadetect.catalog.flux_mean import FluxMean
 from skadetect.catalog.image_probability import ImageReliability, bright_density
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS
@@ -81,12 +82,14 @@ def build_catalog(
 def _columns(rows: Detections, image: Image, model: ModelInfo, options: CatalogOptions) -> Columns:
     """All columns of some rows, not numbered yet."""
     shapes = _decoded(rows, image, model.parameters)
+    shapes, apertures = _with_apertures(shapes, rows, image, FluxMean.of(model.metadata))
     snr = _signal_to_noise(rows)
     bmaj, bmin, _ = shapes.convolved
     errors = gaussian_errors(
         snr, bmaj, bmin, beam=image.pixel_beam, int_flux=shapes.int_flux, peak=np.nan_to_num(rows.peak)
     )
     columns = _sky_columns(rows, shapes, image, options.prefix) | _pixel_columns(rows, shapes, snr)
+    columns |= apertures
     columns |= _error_columns(errors, columns, image)
     beam = image.pixel_beam.scaled(image.pixel_scale)  # in arcsec
     calibration = model.metadata.get("error_calibration", {})
@@ -116,6 +119,16 @@ def _decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> 
         spread=angle_spread(specs, rows.parameters),
         at_floor=minor <= _AT_FLOOR * max(floors, default=0.0) * fwhm,
     )
+
+
+def _with_apertures(
+    shapes: _Shapes, rows: Detections, image: Image, mean: FluxMean
+) -> tuple[_Shapes, Columns]:
+    """Fluxes by network and pixels together, and the columns of those by the pixels alone."""
+    scale = mean.scale.factor(shapes.intrinsic[0] / image.pixel_beam.fwhm)
+    flux, error = rows.aperture * scale, rows.aperture_error * scale
+    both = mean.flux(shapes.int_flux, flux, error)
+    return replace(shapes, int_flux=both), {"aper_flux": flux, "e_aper_flux": error}
 
 
 def image_probabilities(rows: Detections, image: Image, model: ModelInfo, *, covered: float) -> Floats | None:

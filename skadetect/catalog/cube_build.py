@@ -18,8 +18,8 @@ from skadetect.catalog.cube_flags import UNRESOLVED_BEAMS, CubeFlag
 from skadetect.catalog.cube_schema import CUBE_COLUMNS
 from skadetect.catalog.cube_uncertainty import CubeErrors, cube_errors, cube_floor_scale
 from skadetect.catalog.flags import blended
+from skadetect.catalog.flux_mean import FluxMean
 from skadetect.catalog.flux_scale import FluxScale
-from skadetect.catalog.line_flux import LineFlux
 from skadetect.catalog.probability import Reliability
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.detections import Detections
@@ -141,7 +141,7 @@ def _level_columns(rows: Detections, level: int) -> Columns:
 def _columns(rows: Detections, view: Image, model: ModelInfo, *, prefix: str) -> Columns:
     galaxies = _decoded(rows, view, model)
     columns = _place_columns(rows, view, prefix) | _line_columns(rows, galaxies)
-    columns |= _flux_columns(columns["f_sum"], rows, galaxies, LineFlux.of(model.metadata))
+    columns |= _flux_columns(columns["f_sum"], rows, galaxies, FluxMean.of(model.metadata))
     columns |= _shape_columns(rows, galaxies, view)
     columns |= _error_columns(columns, galaxies, view)
     before = np.hypot(columns["err_ra"], columns["err_dec"])
@@ -214,12 +214,12 @@ def _line_columns(rows: Detections, galaxies: _Galaxies) -> Columns:
     }
 
 
-def _flux_columns(network: Floats, rows: Detections, galaxies: _Galaxies, line_flux: LineFlux) -> Columns:
+def _flux_columns(network: Floats, rows: Detections, galaxies: _Galaxies, mean: FluxMean) -> Columns:
     """The flux by the voxels, and that by both; `network` is in the unit of the catalogue."""
-    scaled = galaxies.channel * line_flux.scale.factor(galaxies.beams)
+    scaled = galaxies.channel * mean.scale.factor(galaxies.beams)
     aperture, error = rows.aperture * scaled, rows.aperture_error * scaled
     return {
-        "f_sum": line_flux.flux(network, aperture, error),
+        "f_sum": mean.flux(network, aperture, error),
         "f_aper": aperture,
         "err_f_aper": error,
     }

@@ -77,9 +77,9 @@ def residuals(
     Returns
     -------
     DataFrame
-        A row a pair: snr, distance (arcsec) and of each quantity q of `QUANTITIES` that both tables have q
-        (residual, in the unit of its error), e_q and floor_q, what the floor of the error is a fraction of
-        (see `skadetect.catalog.uncertainty.floor_scale`).
+        A row a pair: source_id if the detections have it, snr, distance (arcsec) and of each quantity q of
+        `QUANTITIES` that both tables have q (residual, in the unit of its error), e_q and floor_q, what the
+        floor of the error is a fraction of (see `skadetect.catalog.uncertainty.floor_scale`).
     """
     options = options or PullOptions()
     table = _plain(measured)
@@ -89,7 +89,8 @@ def residuals(
     kept = np.flatnonzero(bright & clean)
     kept = kept[_isolated(truth, sources[kept], options)]
     found, real = table.iloc[rows[kept]], truth.iloc[sources[kept]]
-    columns = {"snr": found["snr"].to_numpy(np.float64), "distance": distance[kept]}
+    columns = {name: found[name].to_numpy() for name in ("source_id",) if name in found}
+    columns |= {"snr": found["snr"].to_numpy(np.float64), "distance": distance[kept]}
     for name in QUANTITIES:
         if f"e_{name}" in found and name in real:
             columns |= _residual(name, found, real, beam=beam, options=options)

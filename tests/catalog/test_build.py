@@ -48,6 +48,25 @@ def test_fluxes_and_sizes_come_back_in_sky_units():
     assert catalog["local_background"][0].value == pytest.approx(0.1 * RMS)
 
 
+def test_fluxes_are_those_of_network_and_pixels_together():
+    image = toy_image()
+    rows = toy_detections(image.pixel_beam)
+    plain = build_catalog(rows, image, MODEL)
+    assert np.isnan(plain["aper_flux"].value).all() and np.isnan(plain["e_aper_flux"].value).all()
+    network = plain["int_flux"].value[np.argsort(-plain["x"].value)]
+    sums = network * np.where(np.arange(len(rows)) == 3, 5.0, 1.1)
+    rows = rows.with_(aperture=sums, aperture_error=0.01 * sums)
+    metadata = {"flux_mean": {"network": 0.1, "aperture": 0.05, "scale": {"constant": 0.02}}}
+    both = build_catalog(rows, image, SimpleNamespace(**{**vars(MODEL), "metadata": metadata}))
+    order = np.argsort(-both["x"].value)
+    np.testing.assert_allclose(both["aper_flux"].value[order], np.exp(0.02) * sums, rtol=1e-6)
+    ratio = both["int_flux"].value[order] / network
+    assert ratio[3] == pytest.approx(1.0, rel=1e-6)  # the sum is of something else
+    assert ((np.delete(ratio, 3) > 1.08) & (np.delete(ratio, 3) < 1.1 * np.exp(0.02))).all()
+    relative = [each["e_int_flux"] / each["int_flux"] for each in (plain, both)]
+    np.testing.assert_allclose(relative[1], relative[0], rtol=1e-5)
+
+
 def test_a_gaussian_has_its_flux_in_its_peak_and_axes():
     catalog = toy_catalog()
     beams = (catalog["bmaj"] * catalog["bmin"]).to_value(u.arcsec**2) / (3 * PIXEL) ** 2

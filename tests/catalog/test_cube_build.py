@@ -59,7 +59,7 @@ def test_fluxes_are_those_of_network_and_voxels_together():
     sums = truth["f_sum"] / channel * np.where(np.arange(6) == 2, 9.0, 1.05)
     rows = rows.with_(aperture=sums, aperture_error=0.01 * sums)
     metadata = MODEL.metadata | {
-        "line_flux": {"network": 0.15, "aperture": 0.05, "scale": {"constant": 0.02}}
+        "flux_mean": {"network": 0.15, "aperture": 0.05, "scale": {"constant": 0.02}}
     }
     both = build_cube_catalog([(rows, view)], model(metadata=metadata))
     order = np.argsort([np.flatnonzero(np.isclose(truth["x"], x))[0] for x in both["x"].value])

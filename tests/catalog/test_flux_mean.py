@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from skadetect.catalog.flux_mean import FluxMean, fit_flux_mean
 from skadetect.catalog.flux_scale import FluxScale
-from skadetect.catalog.line_flux import LineFlux, fit_line_flux
 
 
 @pytest.fixture
@@ -20,17 +20,17 @@ def drawn():
 def test_a_fit_gives_back_errors_and_scale(drawn):
     true, size, network, aperture, noise = drawn
     bright = true > 300
-    found = fit_line_flux(*(each[bright] for each in (network, aperture, noise, true)), size=size[bright])
+    found = fit_flux_mean(*(each[bright] for each in (network, aperture, noise, true)), size=size[bright])
     assert found.network == pytest.approx(0.15, abs=0.01)
     assert found.aperture == pytest.approx(0.05, abs=0.005)
     assert (found.scale.constant, found.scale.slope) == pytest.approx((0.1, -0.05), abs=0.01)
-    assert LineFlux.of({"line_flux": found.to_dict()}) == found
+    assert FluxMean.of({"flux_mean": found.to_dict()}) == found
 
 
 def test_the_mean_is_better_than_either(drawn):
     true, size, network, aperture, noise = drawn
     scale = FluxScale(0.1, -0.05)
-    given = LineFlux(0.15, 0.05, scale)
+    given = FluxMean(0.15, 0.05, scale)
     aperture, noise = aperture * scale.factor(size), noise * scale.factor(size)
     faint, middle, bright = true < 40, (true > 40) & (true < 80), true > 300
     both = given.flux(network, aperture, noise)
@@ -45,7 +45,7 @@ def test_the_mean_is_better_than_either(drawn):
 
 
 def test_a_sum_that_is_of_something_else_or_not_known_is_left_alone():
-    given = LineFlux(0.15, 0.05)
+    given = FluxMean(0.15, 0.05)
     aperture = np.array([200.0, -3.0, 0.0, np.nan, np.inf, 110.0])
     flux = given.flux(np.full(6, 100.0), aperture, np.full(6, 1.0))
     assert (flux[:5] == 100.0).all() and 105 < flux[5] < 110
@@ -54,4 +54,4 @@ def test_a_sum_that_is_of_something_else_or_not_known_is_left_alone():
 
 def test_a_model_without_one_has_the_networks_fluxes():
     network = np.array([1.0, 5.0])
-    assert (LineFlux.of({}).flux(network, network * 1.1, network * 0.01) == network).all()
+    assert (FluxMean.of({}).flux(network, network * 1.1, network * 0.01) == network).all()

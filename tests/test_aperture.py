@@ -1,4 +1,4 @@
-"""Sums over galaxies' voxels: the flux that is there, with the error that noise makes, in any window."""
+"""Sums over sources' pixels: the flux that is there, with the error that noise makes, in any window."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
+from skadetect.aperture import BEAM, DISC, LEAST_CHANNELS, LINE, SEEN, Apertures, sum_apertures
 from skadetect.background_mesh import Background
-from skadetect.beams import PixelBeam
-from skadetect.line_aperture import BEAM, DISC, LEAST_CHANNELS, LINE, line_apertures
+from skadetect.beams import PixelBeam, convolve
 from skadetect.train.augment import correlated_noise
 
 BEAM_PIXELS = PixelBeam(4.0, 3.0, 0.4)
@@ -30,7 +30,8 @@ def summed(pixels, positions, shapes=None, *, of=None, low=(0, 0, 0)):
     positions = np.atleast_2d(np.asarray(positions, np.float64))
     shapes = shapes or discs(len(positions))
     of = of or background()
-    return line_apertures(pixels, of, positions, shapes, BEAM_PIXELS, low=low, reach=REACH)
+    apertures = Apertures.of(shapes, BEAM_PIXELS)
+    return sum_apertures(pixels, of, positions, apertures, BEAM_PIXELS, low=low, reach=REACH)
 
 
 def gaussian(position, *, along_z):
@@ -115,6 +116,28 @@ def test_what_is_blank_counts_as_the_rest_and_adds_to_the_error():
 
 
 def test_without_the_shape_of_a_galaxy_nothing_is_known():
-    shape = {name: value for name, value in discs().items() if name != "incl"}
-    assert np.isnan(summed(np.ones(SHAPE, np.float32), (20.0, 30.0, 31.0), shape)).all()
+    assert (
+        Apertures.of({name: value for name, value in discs().items() if name != "incl"}, BEAM_PIXELS) is None
+    )
     assert summed(np.ones(SHAPE, np.float32), np.empty((0, 3))).flux.shape == (0,)
+
+
+@pytest.mark.parametrize("axes", [(0.0, 0.0), (5.0, 2.0)])
+def test_of_a_source_in_an_image_nine_tenths_are_in_its_ellipse(axes):
+    shape, beam = (1, 80, 84), BEAM_PIXELS
+    source = {
+        name: np.array([value]) for name, value in zip(("bmaj", "bmin", "theta"), (*axes, 1.1), strict=True)
+    }
+    major, minor, theta = (float(each[0]) for each in convolve(*source.values(), beam))
+    y, x = np.mgrid[: shape[1], : shape[2]] - np.array([41.3, 39.8])[:, None, None]
+    u, v = x * np.cos(theta) + y * np.sin(theta), y * np.cos(theta) - x * np.sin(theta)
+    pixels = 7.0 + 3.0 * np.exp(-4 * np.log(2) * ((u / major) ** 2 + (v / minor) ** 2))
+    of = background(level=7.0, rms=0.1, shape=shape)
+    sums = sum_apertures(
+        pixels[None].astype(np.float32), of, np.array([[0.0, 41.3, 39.8]]), Apertures.of(source, beam), beam,
+        low=(0, 0, 0), reach=(0, 40, 40),
+    )  # fmt: skip
+    flux = 3.0 * major * minor / (beam.bmaj * beam.bmin)
+    assert sums.flux[0] == pytest.approx(flux * (1 - 2 ** -(SEEN**2)), rel=0.015)
+    area = 0.25 * np.pi * SEEN**2 * major * minor
+    assert sums.error[0] == pytest.approx(0.1 * np.sqrt(2 * area / beam.area), rel=0.1)

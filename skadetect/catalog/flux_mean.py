@@ -1,6 +1,6 @@
-"""One line flux of two: the network's, and the sum of a galaxy's voxels.
+"""One flux of two: the network's, and the sum of a source's pixels.
 
-A network knows faint galaxies best, as it weighs every voxel; of a bright one it knows the flux to some 15 %,
+A network knows faint sources best, as it weighs every pixel; of a bright one it knows the flux to some 10 %,
 as its shape differs from all that it was trained on, while the sum is as good as the noise.
 """
 
@@ -24,7 +24,7 @@ _NORMAL = 1.4826
 
 
 @dataclass(frozen=True)
-class LineFlux:
+class FluxMean:
     """How both are combined, as a model file holds it.
 
     Attributes
@@ -40,9 +40,9 @@ class LineFlux:
     scale: FluxScale = field(default_factory=FluxScale)
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> LineFlux:
+    def of(cls, metadata: Mapping[str, Any]) -> FluxMean:
         """The calibration in a model's metadata, or one that changes nothing."""
-        found = dict(metadata.get("line_flux", {}))
+        found = dict(metadata.get("flux_mean", {}))
         scale = FluxScale(**found.pop("scale", {}))
         return cls(**found, scale=scale)
 
@@ -68,16 +68,16 @@ class LineFlux:
         network, aperture = np.asarray(network, np.float64), np.asarray(aperture, np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.log(aperture / network)
-            variance = (np.asarray(error) / aperture) ** 2 + self.aperture**2
+            variance = (np.asarray(error) / network) ** 2 + self.aperture**2
             weight = self.network**2 / (self.network**2 + variance)
             good = np.abs(ratio) < FARTHEST * np.sqrt(self.network**2 + variance)
         good &= (aperture > 0) & (network > 0)
         return np.asarray(network * np.exp(np.where(good, weight, 0.0) * np.where(good, ratio, 0.0)))
 
 
-def fit_line_flux(
+def fit_flux_mean(
     network: ArrayLike, aperture: ArrayLike, error: ArrayLike, true: ArrayLike, *, size: ArrayLike
-) -> LineFlux:
+) -> FluxMean:
     """The calibration by galaxies whose flux is known.
 
     Parameters
@@ -97,7 +97,7 @@ def fit_line_flux(
     scale = fit_flux_scale(aperture / true, size)
     noise = float(np.median(np.asarray(error)[rows] / aperture))
     own = _spread(np.log(aperture * scale.factor(size) / true))
-    return LineFlux(
+    return FluxMean(
         network=_spread(np.log(np.asarray(network)[rows] / true)),
         aperture=float(np.sqrt(max(own**2 - noise**2, (0.1 * own) ** 2))),
         scale=scale,
