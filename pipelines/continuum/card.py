@@ -1,5 +1,6 @@
 """The model card: what the header of a model file says, as Markdown."""
 
+from skadetect.catalog.flux_mean import FluxMean
 from skadetect.nn.model import Model
 from skadetect.train.card import facts, head, inputs, network, pull_rows, ranges, table
 
@@ -173,7 +174,12 @@ def errors(model: Model) -> str:
         (f"`{name}`", f"{factor:.3g}", f"{floor:.3g}", UNIT_OF_FLOOR[name])
         for name, (factor, floor) in metadata["error_calibration"].items()
     ]
-    return (
+    mean = FluxMean.of(metadata)
+    fluxes = (
+        f"Fluxes are means of the network's, known to {100 * mean.network:.0f} %, and of sums of pixels, "
+        f"known to their noise and {100 * mean.aperture:.0f} %\n(`skadetect.catalog.flux_mean`). "
+    )
+    return (fluxes if "flux_mean" in metadata else "") + (
         "An error of theory (Condon 1997) becomes sqrt((factor error)^2 + (floor value)^2), fitted on "
         "isolated, unflagged\nsources of the held-out fields so that 68 % of the pulls (measured - true) / "
         "error are within one, at every\nsignal to noise; a bias counts as error.\n\n"

@@ -67,7 +67,7 @@ def main(trained: Path, fields: Path, out: Path) -> None:
         model = calibrated(model, fields, lowest_purity=options.lowest_purity)
     pairs = held_out_pairs(model, fields)
     mean = fitted_mean(pairs)
-    report("fluxes", mean.to_dict() | mean.scale.to_dict())
+    print("fluxes", mean, flush=True)
     pairs = with_mean(pairs, mean)
     calibration = fitted_errors(pairs)
     report("errors: factor, floor", calibration)

@@ -52,6 +52,7 @@ METADATA = {
     "error_calibration": {"e_ra": (1.5, 0.02)},
     "pulls": [PULL, PULL | {"quantity": "flux", "median": 0.03, "width": 0.17}],
     "pulls_by_snr": [PULL | {"high": 5.0, "n": 3}, PULL | {"low": 5.0, "n": 0, "quantity": "flux"}],
+    "flux_mean": {"network": 0.12, "aperture": 0.04, "scale": {"constant": 0.1, "slope": 0.0}},
     "bmaj_beyond_three": 0.071,
 }
 
@@ -77,6 +78,7 @@ def test_the_summary_is_the_description(text):
         "| `held` | all | 50 | 1.02 (-0.10) | 0.17 (+0.03) |",
         "| `held` | 0 to 5 | 0 |  |  |",
         "7 % of the pulls",
+        "network's, known to 12 %, and of sums of pixels, known to their noise and 4 %",
         "purity is at least 0.94 | 0.62 |",
         "| first | conv | 5x5 | 2 | 5 to 6 | batch norm, leaky ReLU 0.1 | 762 |",
     ],
