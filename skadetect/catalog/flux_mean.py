@@ -17,8 +17,9 @@ from skadetect.catalog.flux_scale import FluxScale, fit_flux_scale
 
 Floats = NDArray[np.float64]
 
-#: Standard deviations beyond which a sum is of something else, too, as of a brighter neighbour.
-FARTHEST = 3.0
+#: Standard deviations beyond which both are not of the same: a higher sum is of something else, too, as of a
+#: brighter neighbour; where it is lower, and stands out of the noise by so many, the network saw too much.
+FARTHEST, SURE = 3.0, 5.0
 #: Standard deviation of a normal distribution over its median absolute deviation.
 _NORMAL = 1.4826
 
@@ -63,15 +64,20 @@ class FluxMean:
         Returns
         -------
         array (n,)
-            The network's flux where there is no sum, or it is more than three standard deviations off.
+            The network's flux where there is no sum, or it is more than three standard deviations higher; the
+            sum where it is as much lower and five times its noise.
         """
         network, aperture = np.asarray(network, np.float64), np.asarray(aperture, np.float64)
+        error = np.asarray(error, np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.log(aperture / network)
-            variance = (np.asarray(error) / network) ** 2 + self.aperture**2
+            variance = (error / network) ** 2 + self.aperture**2
             weight = self.network**2 / (self.network**2 + variance)
-            good = np.abs(ratio) < FARTHEST * np.sqrt(self.network**2 + variance)
+            limit = FARTHEST * np.sqrt(self.network**2 + variance)
+            lower = (ratio < -limit) & (aperture > SURE * error) & np.isfinite(limit)
+            good = (np.abs(ratio) < limit) | lower
         good &= (aperture > 0) & (network > 0)
+        weight = np.where(lower, 1.0, weight)
         return np.asarray(network * np.exp(np.where(good, weight, 0.0) * np.where(good, ratio, 0.0)))
 
 

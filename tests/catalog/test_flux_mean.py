@@ -52,6 +52,12 @@ def test_a_sum_that_is_of_something_else_or_not_known_is_left_alone():
     assert np.isnan(given.flux([np.nan], [5.0], [1.0])).all()
 
 
+def test_a_sum_that_is_far_lower_is_right_if_it_stands_out():
+    flux = FluxMean(0.15, 0.05).flux(np.full(3, 100.0), [30.0, 30.0, 30.0], [1.0, 5.0, 20.0])
+    np.testing.assert_allclose(flux[:2], 30.0)
+    assert flux[2] > 60.0
+
+
 def test_a_model_without_one_has_the_networks_fluxes():
     network = np.array([1.0, 5.0])
     assert (FluxMean.of({}).flux(network, network * 1.1, network * 0.01) == network).all()
