@@ -19,7 +19,9 @@ from reliability import GROUPS as PROBABLE
 from reliability import calibrated
 
 import skadetect
+from skadetect.aperture import SEEN
 from skadetect.catalog.flux_mean import FluxMean, fit_flux_mean
+from skadetect.catalog.flux_scale import FluxScale
 from skadetect.config import options_from_mapping
 from skadetect.detect import Detector
 from skadetect.errors import ModelError
@@ -48,6 +50,7 @@ STAGES = {
     "run-sdc1-more": "sdc1_more.toml",
 }
 REVISED = 2  # stages before the first one that revised labels are for
+OUTSIDE = FluxScale(-float(np.log1p(-(2.0 ** -(SEEN**2)))))  # what lies outside of the aperture of a Gaussian
 LOUD = 10.0  # signal to noise of sources by whose fluxes the means of network and pixels are fitted
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
@@ -113,33 +116,33 @@ def validation_options(model: Model, fields: Path) -> ValidationOptions:
 
 def held_out_pairs(model: Model, fields: Path) -> pd.DataFrame:
     """Measured minus true on all held-out fields, with a column `group`, and how they would be by pixels."""
-    # a shipped model's own mean is to be fitted again
-    metadata = {name: value for name, value in model.metadata.items() if name != "flux_mean"}
-    detector, parts = Detector(replace(model, metadata=metadata)), []
+    detector, parts = Detector(model), []
     for group in GROUPS[model.name]:
         for folder in folders(fields, group):
             catalog = detector.detect(folder / "image.fits")
             beam = beam_on_sky(catalog)
             pairs = residuals(catalog, true_table(folder, beam), beam=beam).assign(group=group)
-            sums = catalog.to_pandas().set_index("source_id")[["aper_flux", "e_aper_flux", "bmaj_deconv"]]
-            pairs = pairs.join(sums, on="source_id")
-            parts.append(pairs.assign(beams=pairs["bmaj_deconv"] / beam.fwhm))
+            rows = catalog.to_pandas().set_index("source_id").loc[pairs["source_id"]]
+            sums = {"sum": rows["aper_flux"].to_numpy(), "noise_of_sum": rows["e_aper_flux"].to_numpy()}
+            parts.append(pairs.assign(**sums, beams=rows["bmaj_deconv"].to_numpy() / beam.fwhm))
             print(f"{folder.name}: {len(catalog)} sources, {len(parts[-1])} isolated", flush=True)
     return pd.concat(parts, ignore_index=True)
 
 
 def fitted_mean(pairs: pd.DataFrame) -> FluxMean:
     """How well the fluxes of network and pixels are known, by sources loud enough to tell."""
-    loud = balanced(pairs[(pairs["snr"] >= LOUD) & (pairs["aper_flux"] > 0)])
+    loud = balanced(pairs[(pairs["snr"] >= LOUD) & (pairs["sum"] > 0)])
     true = loud["floor_int_flux"] - loud["int_flux"]
-    sums = loud["aper_flux"], loud["e_aper_flux"]
-    return fit_flux_mean(loud["floor_int_flux"], *sums, true, size=loud["beams"])
+    sums = loud["sum"], loud["noise_of_sum"]
+    return fit_flux_mean(
+        loud["floor_int_flux"], *sums, true, size=loud["beams"], snr=loud["snr"], scale=OUTSIDE
+    )
 
 
 def with_mean(pairs: pd.DataFrame, mean: FluxMean) -> pd.DataFrame:
     """The same pairs as a model with that mean has them."""
-    network, scale = pairs["floor_int_flux"], mean.scale.factor(pairs["beams"])
-    flux = mean.flux(network, pairs["aper_flux"] * scale, pairs["e_aper_flux"] * scale)
+    network, scale = pairs["floor_int_flux"], mean.factor(pairs["beams"], pairs["snr"])
+    flux = mean.flux(network, pairs["sum"] * scale, pairs["noise_of_sum"] * scale)
     return pairs.assign(
         int_flux=flux - (network - pairs["int_flux"]),
         e_int_flux=pairs["e_int_flux"] * flux / network,

@@ -161,7 +161,7 @@ def fluxes(found: dict[str, Catalog], cubes: Path) -> dict[str, Any]:
     rows = [tables[name].loc[row, names] for name, row in zip(pairs["cube"], pairs["id"], strict=True)]
     network, aperture, error = np.array(rows, np.float64).T
     true = network / pairs["flux_ratio"].to_numpy()
-    mean = fit_flux_mean(network * scale.factor(size), aperture, error, true, size=size)
+    mean = fit_flux_mean(network * scale.factor(size), aperture, error, true, size=size, snr=pairs["snr"])
     print(f"fluxes of {len(pairs)} galaxies, median {pairs['flux_ratio'].median():.3f}:", scale, mean)
     return {"flux_scale": scale.to_dict(), "flux_mean": mean.to_dict()}
 

@@ -125,7 +125,7 @@ def _with_apertures(
     shapes: _Shapes, rows: Detections, image: Image, mean: FluxMean
 ) -> tuple[_Shapes, Columns]:
     """Fluxes by network and pixels together, and the columns of those by the pixels alone."""
-    scale = mean.scale.factor(shapes.intrinsic[0] / image.pixel_beam.fwhm)
+    scale = mean.factor(shapes.intrinsic[0] / image.pixel_beam.fwhm, _signal_to_noise(rows))
     flux, error = rows.aperture * scale, rows.aperture_error * scale
     both = mean.flux(shapes.int_flux, flux, error)
     return replace(shapes, int_flux=both), {"aper_flux": flux, "e_aper_flux": error}

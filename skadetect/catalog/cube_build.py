@@ -216,7 +216,7 @@ def _line_columns(rows: Detections, galaxies: _Galaxies) -> Columns:
 
 def _flux_columns(network: Floats, rows: Detections, galaxies: _Galaxies, mean: FluxMean) -> Columns:
     """The flux by the voxels, and that by both; `network` is in the unit of the catalogue."""
-    scaled = galaxies.channel * mean.scale.factor(galaxies.beams)
+    scaled = galaxies.channel * mean.factor(galaxies.beams, galaxies.errors.snr)
     aperture, error = rows.aperture * scaled, rows.aperture_error * scaled
     return {
         "f_sum": mean.flux(network, aperture, error),

@@ -7,7 +7,7 @@ as its shape differs from all that it was trained on, while the sum is as good a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 #: Standard deviations beyond which both are not of the same: a higher sum is of something else, too, as of a
 #: brighter neighbour; where it is lower, and stands out of the noise by so many, the network saw too much.
 FARTHEST, SURE = 3.0, 5.0
+#: Signal to noise that a loss is told at.
+LOSS_SNR = 30.0
+#: Least error of sums beside the noise, over their whole spread.
+LEAST_SHARE = 0.3
 #: Standard deviation of a normal distribution over its median absolute deviation.
 _NORMAL = 1.4826
 
@@ -32,12 +36,16 @@ class FluxMean:
     ----------
     network, aperture : float
         Relative errors beside the noise; an infinite one of the sum leaves the network's flux as it is.
+    loss : float
+        Of the sum, in the logarithm, at a signal to noise of 30: imaging loses faint emission. It falls with
+        the square root of the signal to noise: of the brightest sources nothing is lost.
     scale : FluxScale
         Factor on the sum at each size, for what lies outside of the aperture.
     """
 
     network: float = 0.0
     aperture: float = float("inf")
+    loss: float = 0.0
     scale: FluxScale = field(default_factory=FluxScale)
 
     @classmethod
@@ -50,6 +58,18 @@ class FluxMean:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for a model's metadata."""
         return asdict(self)
+
+    def factor(self, size: ArrayLike, snr: ArrayLike) -> Floats:
+        """Factor on the sums.
+
+        Parameters
+        ----------
+        size : array (n,)
+            As `FluxScale.factor` takes it.
+        snr : array (n,)
+            Signal to noise.
+        """
+        return self.scale.factor(size) * np.exp(self.loss * _faintness(snr))
 
     def flux(self, network: ArrayLike, aperture: ArrayLike, error: ArrayLike) -> Floats:
         """The mean of both logarithms, weighted by how well each is known.
@@ -82,7 +102,14 @@ class FluxMean:
 
 
 def fit_flux_mean(
-    network: ArrayLike, aperture: ArrayLike, error: ArrayLike, true: ArrayLike, *, size: ArrayLike
+    network: ArrayLike,
+    aperture: ArrayLike,
+    error: ArrayLike,
+    true: ArrayLike,
+    *,
+    size: ArrayLike,
+    snr: ArrayLike,
+    scale: FluxScale | None = None,
 ) -> FluxMean:
     """The calibration by galaxies whose flux is known.
 
@@ -94,20 +121,38 @@ def fit_flux_mean(
         The sum without a scale, and its noise.
     true : array (n,)
         In the same unit.
-    size : array (n,)
-        As `FluxScale.factor` takes it.
+    size, snr : array (n,)
+        As `FluxMean.factor` takes them.
+    scale : FluxScale, optional
+        What lies outside of the aperture, if that is known; by default it is fitted, and no loss.
     """
-    aperture, true = np.asarray(aperture, np.float64), np.asarray(true, np.float64)
-    rows = np.flatnonzero((aperture > 0) & (np.asarray(network) > 0))
-    aperture, true, size = aperture[rows], true[rows], np.asarray(size)[rows]
-    scale = fit_flux_scale(aperture / true, size)
-    noise = float(np.median(np.asarray(error)[rows] / aperture))
-    own = _spread(np.log(aperture * scale.factor(size) / true))
-    return FluxMean(
-        network=_spread(np.log(np.asarray(network)[rows] / true)),
-        aperture=float(np.sqrt(max(own**2 - noise**2, (0.1 * own) ** 2))),
-        scale=scale,
+    columns = [np.asarray(each, np.float64) for each in (network, aperture, error, true, size, snr)]
+    rows = (columns[0] > 0) & (columns[1] > 0)
+    network, aperture, error, true, size, snr = (each[rows] for each in columns)
+    if scale is None:
+        mean = FluxMean(scale=fit_flux_scale(aperture / true, size))
+    else:
+        lost = np.log(true / (aperture * scale.factor(size)))
+        mean = FluxMean(scale=scale, loss=_slope(_faintness(snr), lost))
+    noise = float(np.median(error / aperture))
+    own = _spread(np.log(aperture * mean.factor(size, snr) / true))
+    return replace(
+        mean,
+        network=_spread(np.log(network / true)),
+        aperture=float(np.sqrt(max(own**2 - noise**2, (LEAST_SHARE * own) ** 2))),
     )
+
+
+def _faintness(snr: ArrayLike) -> Floats:
+    """What a loss is in proportion to."""
+    return np.sqrt(LOSS_SNR / np.maximum(np.asarray(snr, np.float64), 1.0))
+
+
+def _slope(x: Floats, y: Floats) -> float:
+    """Of the line through the origin from which absolute distances are least: a weighted median."""
+    order = np.argsort(y / x)
+    weight = np.cumsum(x[order])
+    return float((y / x)[order][np.searchsorted(weight, 0.5 * weight[-1])])
 
 
 def _spread(values: Floats) -> float:

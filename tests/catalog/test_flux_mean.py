@@ -20,11 +20,25 @@ def drawn():
 def test_a_fit_gives_back_errors_and_scale(drawn):
     true, size, network, aperture, noise = drawn
     bright = true > 300
-    found = fit_flux_mean(*(each[bright] for each in (network, aperture, noise, true)), size=size[bright])
+    found = fit_flux_mean(
+        *(each[bright] for each in (network, aperture, noise, true)),
+        size=size[bright],
+        snr=true[bright] / 5.0,
+    )
     assert found.network == pytest.approx(0.15, abs=0.01)
     assert found.aperture == pytest.approx(0.05, abs=0.005)
     assert (found.scale.constant, found.scale.slope) == pytest.approx((0.1, -0.05), abs=0.01)
     assert FluxMean.of({"flux_mean": found.to_dict()}) == found
+
+
+def test_a_loss_of_faint_emission_is_fitted_where_it_is_known_what_lies_outside(drawn):
+    true, size, network, _, noise = drawn
+    outside, snr = FluxScale(0.1), true / 5.0
+    loss = 0.06 * np.sqrt(30.0 / snr)
+    sums = true * np.exp(-loss) / np.exp(0.1) * np.exp(0.03 * np.random.default_rng(3).standard_normal(6000))
+    found = fit_flux_mean(network, sums, noise, true, size=size, snr=snr, scale=outside)
+    assert found.loss == pytest.approx(0.06, abs=0.003) and found.scale == outside
+    np.testing.assert_allclose(found.factor([1.0], [1e6]), np.exp(0.1), rtol=1e-3)
 
 
 def test_the_mean_is_better_than_either(drawn):
