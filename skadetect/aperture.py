@@ -21,8 +21,9 @@ from skadetect.beams import Ellipses, PixelBeam, convolve
 Floats = NDArray[np.float64]
 Voxel = tuple[int, int, int]
 
-#: Axes of a source's aperture over its FWHM seen through the beam: it holds 9 tenths of a Gaussian.
-SEEN = 1.8
+#: Axes of a source's aperture over its FWHM seen through the beam, up to a signal to noise and from one on:
+#: the smaller one holds 9 tenths of a Gaussian; to the larger one an error of the size hardly matters.
+SEEN, SEEN_SNR = (1.8, 2.6), (25.0, 100.0)
 #: Axes of a galaxy's over those of its disc and of the beam, which add in quadrature; channels over w20.
 DISC, BEAM, LINE = 1.35, 1.6, 1.15
 #: Channels that add in quadrature to those of the line.
@@ -42,8 +43,8 @@ class Sums(NamedTuple):
     ----------
     flux, error : array (n,)
         Flux over the background and its standard deviation by the noise, in the image's unit times beams (and
-        channels in a cube); as much again for what is blank. NaN where less than half of an aperture holds
-        data.
+        channels in a cube); as much again for what is blank, and of sources for what is outside. NaN where
+        less than half of an aperture holds data.
     """
 
     flux: Floats
@@ -60,13 +61,16 @@ class Apertures:
         Whole axes in pixels, angle in radians from +x towards +y.
     length : array (n,)
         Channels; 1 in an image.
+    share : array (n,)
+        Of a source's flux that an aperture holds, which a sum is divided by; 1 where that is not known.
     """
 
     ellipse: Ellipses
     length: Floats
+    share: Floats
 
     @classmethod
-    def of(cls, shapes: Mapping[str, Floats], beam: PixelBeam) -> Apertures | None:
+    def of(cls, shapes: Mapping[str, Floats], beam: PixelBeam, *, snr: Floats) -> Apertures | None:
         """The apertures of sources, or None if their shapes are not all known.
 
         Parameters
@@ -76,16 +80,19 @@ class Apertures:
             a cube hi_size, pixels, incl and direction, radians, and w20, channels.
         beam : PixelBeam
             Of the image.
+        snr : array (n,)
+            Signal to noise of the peaks.
         """
         if {"bmaj", "bmin", "theta"} <= shapes.keys():
             major, minor, theta = convolve(shapes["bmaj"], shapes["bmin"], shapes["theta"], beam)
-            return cls((SEEN * major, SEEN * minor, theta), np.ones(len(major)))
+            seen = np.interp(np.log(np.maximum(snr, 1.0)), np.log(SEEN_SNR), SEEN)
+            return cls((seen * major, seen * minor, theta), np.ones(len(major)), 1.0 - 2.0 ** -(seen**2))
         if not {"hi_size", "incl", "direction", "w20"} <= shapes.keys():
             return None
         size, incl = np.maximum(shapes["hi_size"], 0.0), np.clip(shapes["incl"], 0.0, 0.5 * np.pi)
         across = size * np.hypot(np.cos(incl), THICKNESS * np.sin(incl))
         ellipse = convolve(DISC * size, DISC * across, shapes["direction"], beam.scaled(BEAM))
-        return cls(ellipse, np.hypot(LINE * shapes["w20"], LEAST_CHANNELS))
+        return cls(ellipse, np.hypot(LINE * shapes["w20"], LEAST_CHANNELS), np.ones(len(size)))
 
     def within(self, reach: Voxel) -> Floats:
         """Half axes and angle (n, 4), columns z, major, minor, theta, of those that end within a reach.
@@ -139,9 +146,10 @@ def sum_apertures(
     _sum(pixels, np.ascontiguousarray(positions), shapes, first, level, rms, sums)
     flux, variance, seen, whole = sums.T
     covered = seen / np.maximum(whole, 1e-30)
+    part = covered * apertures.share
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.sqrt(NOISE_AREAS * beam.area * variance) / beam.area / covered
-        flux = flux / beam.area / covered
+        error = np.sqrt(NOISE_AREAS * beam.area * variance) / beam.area / part
+        flux = flux / beam.area / part
     enough = covered >= LEAST_COVERED
     return Sums(np.where(enough, flux, np.nan), np.where(enough, error, np.nan))
 

@@ -311,19 +311,24 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
     if found.ndim == 3:
         shape, reach = job.image.shape, job.model.halo
         flags, cut = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
-    found = _summed(found, place, tile, job, pixels)
+    found = _summed(found, place, peak / local_rms, tile, job, pixels)
     found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags, cut=cut)
     # A box on blank pixels alone is an edge effect, not a source.
     return found.take(np.isfinite(found.peak))
 
 
 def _summed(
-    found: Detections, place: NDArray[np.float64], tile: Tile, job: Job, pixels: NDArray[np.float32]
+    found: Detections,
+    place: NDArray[np.float64],
+    snr: NDArray[np.float64],
+    tile: Tile,
+    job: Job,
+    pixels: NDArray[np.float32],
 ) -> Detections:
-    """Add the flux of the pixels of each source, which is at a place (z, y, x)."""
+    """Add the flux of the pixels of each source, which is at a place (z, y, x), its peak of that snr."""
     beam, model = job.image.pixel_beam, job.model
     shapes = decode(model.parameters, found.parameters, anchor=found.anchor, beam_fwhm=beam.fwhm)
-    apertures = Apertures.of(shapes, beam)
+    apertures = Apertures.of(shapes, beam, snr=snr)
     if apertures is None:
         return found.with_(aperture=np.full(len(found), np.nan), aperture_error=np.full(len(found), np.nan))
     flux, error = sum_apertures(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from skadetect.aperture import BEAM, DISC, LEAST_CHANNELS, LINE, SEEN, Apertures, sum_apertures
+from skadetect.aperture import BEAM, DISC, LEAST_CHANNELS, LINE, Apertures, sum_apertures
 from skadetect.background_mesh import Background
 from skadetect.beams import PixelBeam, convolve
 from skadetect.train.augment import correlated_noise
@@ -30,7 +30,7 @@ def summed(pixels, positions, shapes=None, *, of=None, low=(0, 0, 0)):
     positions = np.atleast_2d(np.asarray(positions, np.float64))
     shapes = shapes or discs(len(positions))
     of = of or background()
-    apertures = Apertures.of(shapes, BEAM_PIXELS)
+    apertures = Apertures.of(shapes, BEAM_PIXELS, snr=np.full(len(positions), 10.0))
     return sum_apertures(pixels, of, positions, apertures, BEAM_PIXELS, low=low, reach=REACH)
 
 
@@ -117,13 +117,19 @@ def test_what_is_blank_counts_as_the_rest_and_adds_to_the_error():
 
 def test_without_the_shape_of_a_galaxy_nothing_is_known():
     assert (
-        Apertures.of({name: value for name, value in discs().items() if name != "incl"}, BEAM_PIXELS) is None
+        Apertures.of(
+            {name: value for name, value in discs().items() if name != "incl"}, BEAM_PIXELS, snr=np.ones(1)
+        )
+        is None
     )
     assert summed(np.ones(SHAPE, np.float32), np.empty((0, 3))).flux.shape == (0,)
 
 
+@pytest.mark.parametrize(("snr", "seen"), [(3.0, 1.8), (50.0, 2.2), (1e4, 2.6)])
 @pytest.mark.parametrize("axes", [(0.0, 0.0), (5.0, 2.0)])
-def test_of_a_source_in_an_image_nine_tenths_are_in_its_ellipse(axes):
+def test_the_flux_of_a_source_in_an_image_is_whole_and_its_aperture_larger_where_it_is_brighter(
+    axes, snr, seen
+):
     shape, beam = (1, 80, 84), BEAM_PIXELS
     source = {
         name: np.array([value]) for name, value in zip(("bmaj", "bmin", "theta"), (*axes, 1.1), strict=True)
@@ -133,11 +139,11 @@ def test_of_a_source_in_an_image_nine_tenths_are_in_its_ellipse(axes):
     u, v = x * np.cos(theta) + y * np.sin(theta), y * np.cos(theta) - x * np.sin(theta)
     pixels = 7.0 + 3.0 * np.exp(-4 * np.log(2) * ((u / major) ** 2 + (v / minor) ** 2))
     of = background(level=7.0, rms=0.1, shape=shape)
-    sums = sum_apertures(
-        pixels[None].astype(np.float32), of, np.array([[0.0, 41.3, 39.8]]), Apertures.of(source, beam), beam,
-        low=(0, 0, 0), reach=(0, 40, 40),
-    )  # fmt: skip
+    apertures, position = Apertures.of(source, beam, snr=np.array([snr])), np.array([[0.0, 41.3, 39.8]])
+    seen_by = pixels[None].astype(np.float32), of, position, apertures, beam
+    sums = sum_apertures(*seen_by, low=(0, 0, 0), reach=(0, 40, 40))
     flux = 3.0 * major * minor / (beam.bmaj * beam.bmin)
-    assert sums.flux[0] == pytest.approx(flux * (1 - 2 ** -(SEEN**2)), rel=0.015)
-    area = 0.25 * np.pi * SEEN**2 * major * minor
-    assert sums.error[0] == pytest.approx(0.1 * np.sqrt(2 * area / beam.area), rel=0.1)
+    assert sums.flux[0] == pytest.approx(flux, rel=0.015)
+    area = 0.25 * np.pi * seen**2 * major * minor
+    held = 1 - 2 ** -(seen**2)
+    assert sums.error[0] == pytest.approx(0.1 * np.sqrt(2 * area / beam.area) / held, rel=0.1)

@@ -19,7 +19,6 @@ from reliability import GROUPS as PROBABLE
 from reliability import calibrated
 
 import skadetect
-from skadetect.aperture import SEEN
 from skadetect.catalog.flux_mean import FluxMean, fit_flux_mean
 from skadetect.catalog.flux_scale import FluxScale
 from skadetect.config import options_from_mapping
@@ -50,7 +49,6 @@ STAGES = {
     "run-sdc1-more": "sdc1_more.toml",
 }
 REVISED = 2  # stages before the first one that revised labels are for
-OUTSIDE = FluxScale(-float(np.log1p(-(2.0 ** -(SEEN**2)))))  # what lies outside of the aperture of a Gaussian
 LOUD = 10.0  # signal to noise of sources by whose fluxes the means of network and pixels are fitted
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
@@ -135,7 +133,7 @@ def fitted_mean(pairs: pd.DataFrame) -> FluxMean:
     true = loud["floor_int_flux"] - loud["int_flux"]
     sums = loud["sum"], loud["noise_of_sum"]
     return fit_flux_mean(
-        loud["floor_int_flux"], *sums, true, size=loud["beams"], snr=loud["snr"], scale=OUTSIDE
+        loud["floor_int_flux"], *sums, true, size=loud["beams"], snr=loud["snr"], scale=FluxScale()
     )
 
 
