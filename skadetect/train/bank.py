@@ -19,7 +19,6 @@ from skadetect.beams import PixelBeam
 from skadetect.errors import ConfigError, InputError
 from skadetect.nn.backends.pieces import Composition, Stamp
 from skadetect.train.augment import Patch, correlated_noise, noise_kernel
-from skadetect.train.blanks import Coverage, draw_coverage
 from skadetect.train.contaminants import ContaminantOptions, Patterns, draw_contaminants
 from skadetect.train.sources import Sources
 
@@ -69,8 +68,6 @@ class MixtureOptions:
         Spread of the noise of the channels about the rms that they were divided by.
     level_error : float
         Spread of the background left in the channels, in units of the noise.
-    blank : float
-        Share of patches at an edge of their field, beyond which there is no data.
     contaminants : ContaminantOptions
         What else is in real cubes.
     """
@@ -84,7 +81,6 @@ class MixtureOptions:
     white: float = 0.0
     rms_error: float = 0.02
     level_error: float = 0.02
-    blank: float = 0.0
     contaminants: ContaminantOptions = field(default_factory=ContaminantOptions)
 
     def __post_init__(self) -> None:
@@ -207,7 +203,7 @@ def mixture(
     Returns
     -------
     Patch
-        In units of the local noise; its sources are all galaxies whose centre is inside and has data.
+        In units of the local noise; its sources are all galaxies whose centre is inside.
     """
     noise = (_put_off_noise if later else _noise)(bank.beam, shape, rng, options)
     patterns = draw_contaminants(shape, bank.beam, rng, options.contaminants)
@@ -223,17 +219,15 @@ def mixture(
     index, brightness = drawn.index, drawn.brightness
     seen, position = _stamps(bank, drawn, shape)
     sources = _sources(bank, index, position, brightness, np.pi * (drawn.turned ^ drawn.reversed_))
-    coverage = draw_coverage(shape, rng, options.blank)
-    sources = _in_sight(sources, seen, coverage)
+    inside = ((position >= -0.5) & (position < np.array(shape) - 0.5)).all(axis=1)
+    sources = sources.take(np.flatnonzero(inside))
     if isinstance(noise, Composition):
         stamps = [_scaled(bank, stamp, int(index[k]), brightness[k]) for k, stamp in seen]
         composition = _composition(noise, patterns, stamps)
-        composition = composition._replace(covered=(coverage.channels, coverage.plane))
         return Patch(noise.space, bank.beam, sources, composition=composition)
     patterns.add_to(noise)
     for k, stamp in seen:
         _paste(noise, bank, stamp, int(index[k]), brightness[k])
-    coverage.blank(noise)
     return Patch(noise, bank.beam, sources)
 
 
@@ -261,8 +255,7 @@ def _put_off_noise(
     gain, level = _channel_errors(shape[0], rng, options)
     nothing = np.empty((0, shape[0]), np.float32), np.empty((0, *shape[1:]), np.float32)
     space, kernel = np.empty(shape, np.float32), noise_kernel(shape[1:], beam)
-    covered = np.ones(shape[0], np.float32), np.ones(shape[1:], np.float32)
-    return Composition(space, kernel, seed, smooth, gain, level, *nothing, (), covered)
+    return Composition(space, kernel, seed, smooth, gain, level, *nothing, ())
 
 
 def _beam_of_noise(beam: PixelBeam, rng: np.random.Generator, options: MixtureOptions) -> PixelBeam:
@@ -297,19 +290,6 @@ def _signal_to_noise(
     power_law = options.lowest_snr * (1.0 - rng.random(len(index)) * (1.0 - ratio)) ** (-1.0 / options.slope)
     beams = np.maximum(bank.hi_size[index] / bank.beam.fwhm, 1.0)
     return np.asarray(power_law * beams**options.extended)
-
-
-def _in_sight(sources: Sources, seen: list[tuple[int, Stamp]], coverage: Coverage) -> Sources:
-    """Those whose centre has data, with the signal to noise of the part of them that has."""
-    shape = np.array([len(coverage.channels), *coverage.plane.shape])
-    rows = np.flatnonzero(((sources.position >= -0.5) & (sources.position < shape - 0.5)).all(axis=1))
-    rows = rows[coverage.holds(sources.position[rows])]
-    if not coverage.whole:
-        share = np.ones(len(sources))
-        for k, stamp in seen:
-            share[k] = coverage.share(stamp.pixels, stamp.corner)
-        sources = sources.with_(peak_snr=sources.peak_snr * np.sqrt(share))
-    return sources.take(rows)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -185,23 +183,3 @@ def test_groups_share_by_weight_and_bad_files_are_told(bank, tmp_path):
         load_bank(tmp_path / "c.npz")
     with pytest.raises(ConfigError, match="lowest_snr"):
         MixtureOptions(lowest_snr=0.0)
-
-
-@pytest.mark.parametrize("later", [False, True])
-def test_at_an_edge_galaxies_with_data_at_their_centre_are_told_by_what_is_seen(bank, later):
-    edges = MixtureOptions(density=400.0, contaminants=CLEAN.contaminants, blank=1.0)
-    lost = fainter = 0
-    for seed in range(12):
-        whole, cut = (
-            mixture(bank, SHAPE, np.random.default_rng(seed), options, later=later)
-            for options in (replace(edges, blank=0.0), edges)
-        )
-        made = reference.batch([cut.piece])[0] if later else cut.snr
-        seen = made[tuple(np.rint(cut.sources.position).astype(int).T)] != 0
-        assert seen.all() and len(cut.sources) > 0
-        kept = np.isin(whole.sources.flux, cut.sources.flux)
-        assert (made[tuple(np.rint(whole.sources.position[~kept]).astype(int).T)] == 0).all()
-        ratio = cut.sources.peak_snr / whole.sources.peak_snr[kept]
-        assert (ratio <= 1 + 1e-6).all()
-        lost, fainter = lost + np.count_nonzero(~kept), fainter + np.count_nonzero(ratio < 0.99)
-    assert lost > 10 and fainter > 3

@@ -26,7 +26,7 @@ class Stamp(NamedTuple):
 
 
 class Composition(NamedTuple):
-    """A cube that is made of numbers: gain * noise + level + curves * planes, and stamps; 0 without data.
+    """A cube that is made of numbers: gain * noise + level + curves * planes, and stamps.
 
     Attributes
     ----------
@@ -40,8 +40,6 @@ class Composition(NamedTuple):
         Patterns, each the product of a curve along z and a plane.
     stamps : sequence of Stamp
         All of them inside the cube.
-    covered : array (z,) and (y, x), float32
-        Factors on everything: 1 where a channel and a pixel have data, else 0.
     """
 
     space: Array
@@ -53,7 +51,6 @@ class Composition(NamedTuple):
     curves: Array
     planes: Array
     stamps: Sequence[Stamp]
-    covered: tuple[Array, Array]
 
 
 class Piece(NamedTuple):
@@ -116,8 +113,7 @@ def composed(parts: Composition) -> Array:
     for stamp in parts.stamps:
         where = tuple(slice(low, low + n) for low, n in zip(stamp.corner, stamp.pixels.shape, strict=True))
         cube[where] += np.float32(stamp.factor) * stamp.pixels.astype(np.float32)
-    channels, pixels = parts.covered
-    return cube * (channels[:, None, None] * pixels)
+    return cube
 
 
 def _made(piece: Piece) -> Array:

@@ -39,7 +39,6 @@ def test_noise_is_summed_with_the_kernel_round_the_edges_and_blanks_stay():
 def quiet(shape, **parts) -> Composition:
     """A cube of nothing but what is given."""
     none = {"curves": np.empty((0, shape[0])), "planes": np.empty((0, *shape[1:])), "stamps": ()}
-    none["covered"] = np.ones(shape[0], np.float32), np.ones(shape[1:], np.float32)
     noise = {"kernel": np.ones((1, 1), np.float32), "seed": 3, "smooth": False}
     planes = {"gain": np.zeros(shape[0], np.float32), "level": np.zeros(shape[0], np.float32)}
     return Composition(**{"space": np.empty(shape, np.float32), **noise, **planes, **none, **parts})
@@ -50,13 +49,6 @@ def test_a_cube_is_the_sum_of_its_parts():
     stamps = [Stamp(np.full((1, 1, 2), 3.0, np.float16), 2.0, (1, 0, 1))]
     made = composed(quiet((2, 1, 3), level=np.array([10.0, 20.0]), curves=curve, planes=plane, stamps=stamps))
     assert made.tolist() == [[[11.0, 10.0, 15.0]], [[22.0, 26.0, 36.0]]]
-
-
-def test_a_cube_is_blank_where_a_channel_or_a_pixel_has_no_data():
-    covered = np.array([1.0, 0.0, 1.0], np.float32), np.array([[1.0, 0.0], [1.0, 1.0]], np.float32)
-    stamps = [Stamp(np.full((3, 2, 2), 3.0, np.float16), 2.0, (0, 0, 0))]
-    made = composed(quiet((3, 2, 2), level=np.full(3, 7.0), stamps=stamps, covered=covered))
-    assert made.tolist() == [[[13.0, 0.0], [13.0, 13.0]], [[0.0] * 2] * 2, [[13.0, 0.0], [13.0, 13.0]]]
 
 
 @pytest.mark.parametrize("smooth", [False, True])

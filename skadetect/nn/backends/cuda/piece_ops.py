@@ -136,8 +136,7 @@ class Parcel:
         noise = self._noise(parts.kernel, parts.seed, parts.smooth)
         numbers = [self._put(part) for part in (parts.gain, parts.level)]
         patterns = [len(parts.curves), self._put(parts.curves), self._put(parts.planes)]
-        covered = [self._put(part) for part in parts.covered]
-        self._rows[COMPOSED].append([*noise, *numbers, *patterns, first, len(stamps), space, *covered])
+        self._rows[COMPOSED].append([*noise, *numbers, *patterns, first, len(stamps), space])
         return space
 
     def _stamp(self, stamp: Stamp) -> list[int]:

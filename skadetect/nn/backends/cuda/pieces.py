@@ -20,9 +20,8 @@ WHITE = 2
 #: its kernel is, and how far that reaches along y and x; where its gain is.
 PIECE = 9
 #: Of a composition: the white noise and the kernel in the same way, where gains and levels of the planes are,
-#: how many patterns, where their curves and planes are, which stamps, where it goes, and where it is told
-#: which of its channels and pixels have data.
-COMPOSED = 14
+#: how many patterns, where their curves and planes are, which stamps, and where it goes.
+COMPOSED = 12
 #: Of a stamp: its first pixel's place, its strides, its first corner and the one behind its last, its factor.
 STAMP = 11
 
@@ -163,8 +162,6 @@ def make_compositions() -> Any:
             for n in range(int32(table[row + 9]), int32(table[row + 10])):
                 made += _stamped(kept, given, stamps, int32(n * STAMP), (z, y, x))
             inside = int32(int32(int32(int32(z * height) + y) * width) + x)
-            channel, pixel = _number(given, table[row + 12] + z), int32(int32(y * width) + x)
-            covered = channel * _number(given, table[row + 13] + pixel)
-            sent[table[row + 11] + inside] = made * covered
+            sent[table[row + 11] + inside] = made
 
     return compositions

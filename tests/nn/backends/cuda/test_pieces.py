@@ -100,8 +100,7 @@ def composition(stored, *, smooth):
     numbers = [rng.uniform(0.5, 1.5, shape).astype(np.float32) for shape in ((2, 3), (2, 3), (2, 6, 6))]
     (gain, level), curves, planes = numbers[0], *numbers[1:]
     space = np.empty((3, 6, 6), np.float32)
-    covered = np.array([1.0, 1.0, 0.0], np.float32), (rng.random((6, 6)) < 0.8).astype(np.float32)
-    return Composition(space, kernel(3, 3), 17, smooth, gain, level, curves, planes, stamps, covered)
+    return Composition(space, kernel(3, 3), 17, smooth, gain, level, curves, planes, stamps)
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "sent"])
