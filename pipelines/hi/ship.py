@@ -45,7 +45,7 @@ CONTINUUM_LIMIT = 107.0  # times the noise of a channel: SDC2's 3 mJy
 MERGE_LIMIT = -0.2
 SNR_EDGES = np.array([0.0, 7.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "hi"
-RESULT = "run-edged/last.safetensors"
+RESULT = "run-accompanied/last.safetensors"
 #: What makes the weights and the cubes that they are judged by, in order.
 COMMANDS = (
     f"python {FOLDER}/make_bank.py {FOLDER}/bank --galaxies 350",
@@ -55,7 +55,7 @@ COMMANDS = (
     f"python {FOLDER}/average.py {FOLDER}/run-whitened/last.safetensors "
     f"{FOLDER}/run-deepened/last.safetensors {FOLDER}/run-averaged/last.safetensors",
     f"python {FOLDER}/make_bank.py {FOLDER}/bank-companions --settings 240 --galaxies 250 --seed 6",
-    *(f"skadetect train {FOLDER}/{name}.toml" for name in ("accompany", "edge")),
+    f"skadetect train {FOLDER}/accompany.toml",
     f"python {FOLDER}/make_cubes.py {FOLDER}/cubes validation",
 )
 SHIPPED = Path(skadetect.__file__).parent / "models"
