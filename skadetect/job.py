@@ -311,7 +311,7 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
     if found.ndim == 3:
         shape, reach = job.image.shape, job.model.halo
         flags, cut = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
-    found = _summed(found, place, peak / local_rms, tile, job, pixels)
+    found = _summed(found, place, np.nan_to_num(peak / local_rms), tile, job, pixels)
     found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags, cut=cut)
     # A box on blank pixels alone is an edge effect, not a source.
     return found.take(np.isfinite(found.peak))
