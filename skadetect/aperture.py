@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skadetect._numba import JIT, PARALLEL
 from skadetect.background_mesh import Background
-from skadetect.beams import Ellipses, PixelBeam, convolve
+from skadetect.beams import Ellipses, PixelBeam, convolve, inclined_axis
 
 Floats = NDArray[np.float64]
 Voxel = tuple[int, int, int]
@@ -90,7 +90,7 @@ class Apertures:
         if not {"hi_size", "incl", "direction", "w20"} <= shapes.keys():
             return None
         size, incl = np.maximum(shapes["hi_size"], 0.0), np.clip(shapes["incl"], 0.0, 0.5 * np.pi)
-        across = size * np.hypot(np.cos(incl), THICKNESS * np.sin(incl))
+        across = inclined_axis(size, incl, thickness=THICKNESS)
         ellipse = convolve(DISC * size, DISC * across, shapes["direction"], beam.scaled(BEAM))
         return cls(ellipse, np.hypot(LINE * shapes["w20"], LEAST_CHANNELS), np.ones(len(size)))
 

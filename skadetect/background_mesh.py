@@ -114,7 +114,7 @@ class Background:
         """
         planes = np.clip(first[:, None] + np.arange(count), 0, self.shape[0] - 1)
         places = [
-            np.clip((where[:, axis] + 0.5) * (cells / extent) - 0.5, 0.0, cells - 1.0)
+            _mesh_positions(where[:, axis], extent=extent, cells=cells)
             for axis, (cells, extent) in enumerate(zip(self.level.shape[1:], self.shape[1:], strict=True))
         ]
         return _bilinear(self.level, planes, places), _bilinear(self.rms, planes, places)
@@ -152,17 +152,20 @@ class Background:
     def _where(self, lo: tuple[int, int, int], size: tuple[int, ...]) -> _Where:
         """Where the pixels of a window are in the mesh."""
         planes = np.clip(np.arange(lo[0], lo[0] + size[0]), 0, self.shape[0] - 1)
-        rows = _mesh_positions(lo[1], size[1], extent=self.shape[1], cells=self.level.shape[1])
-        columns = _mesh_positions(lo[2], size[2], extent=self.shape[2], cells=self.level.shape[2])
+        rows = _mesh_positions(
+            np.arange(lo[1], lo[1] + size[1]), extent=self.shape[1], cells=self.level.shape[1]
+        )
+        columns = _mesh_positions(
+            np.arange(lo[2], lo[2] + size[2]), extent=self.shape[2], cells=self.level.shape[2]
+        )
         left = np.minimum(columns.astype(np.int64), max(self.level.shape[2] - 2, 0))
         starts = np.append(np.flatnonzero(np.diff(left, prepend=-1)), left.size)
         return _Where(planes, rows, left[starts[:-1]], starts, (columns - left).astype(np.float32))
 
 
-def _mesh_positions(start: int, count: int, *, extent: int, cells: int) -> NDArray[np.float64]:
+def _mesh_positions(pixels: NDArray[np.int64], *, extent: int, cells: int) -> NDArray[np.float64]:
     """Positions of pixels in units of cells, 0 at the first cell's centre, held within the centres."""
-    position = (np.arange(start, start + count) + 0.5) * (cells / extent) - 0.5
-    return np.clip(position, 0.0, cells - 1.0)
+    return np.clip((pixels + 0.5) * (cells / extent) - 0.5, 0.0, cells - 1.0)
 
 
 def _bilinear(

@@ -95,6 +95,26 @@ class PixelBeam:
         return PixelBeam(self.bmaj * factor, self.bmin * factor, self.theta)
 
 
+def inclined_axis(size: ArrayLike, incl: ArrayLike, *, thickness: float) -> NDArray[np.float64]:
+    """Minor axis of inclined discs, size sqrt(cos^2 i + q^2 sin^2 i) (Hubble 1926, ApJ 64, 321).
+
+    Parameters
+    ----------
+    size : (n,) array
+        Diameters, in any unit.
+    incl : (n,) array
+        Inclinations, radians, 0 face-on.
+    thickness : float
+        q, the thickness over the diameter.
+
+    Returns
+    -------
+    (n,) float64
+        In the unit of the diameters.
+    """
+    return np.asarray(np.asarray(size) * np.hypot(np.cos(incl), thickness * np.sin(incl)), np.float64)
+
+
 def convolve(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike, beam: PixelBeam) -> Ellipses:
     """Ellipses of Gaussian sources seen through a beam.
 

@@ -294,8 +294,7 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
     """Add peak, noise, background and the marks of edges, read off the tile's pixels."""
     peak, local_rms, background = (np.full(len(found), np.nan) for _ in range(3))
     flags, cut = np.zeros(len(found), np.int32), np.zeros(len(found))
-    place = np.zeros((len(found), 3))
-    place[:, 3 - found.ndim :] = found.position
+    place = _places(found)
     plane = np.floor(place[:, 0] + 0.5)
     depth, z = tile.read_shape[0], tile.read_lo[0]
     for start, stop in slabs(tile.read_shape, job.image):
@@ -311,27 +310,26 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
     if found.ndim == 3:
         shape, reach = job.image.shape, job.model.halo
         flags, cut = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
-    found = _summed(found, place, np.nan_to_num(peak / local_rms), tile, job, pixels)
     found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags, cut=cut)
     # A box on blank pixels alone is an edge effect, not a source.
-    return found.take(np.isfinite(found.peak))
+    return _summed(found.take(np.isfinite(found.peak)), tile, job, pixels)
 
 
-def _summed(
-    found: Detections,
-    place: NDArray[np.float64],
-    snr: NDArray[np.float64],
-    tile: Tile,
-    job: Job,
-    pixels: NDArray[np.float32],
-) -> Detections:
-    """Add the flux of the pixels of each source, which is at a place (z, y, x), its peak of that snr."""
+def _summed(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:
+    """Add the flux of the pixels of each measured source."""
     beam, model = job.image.pixel_beam, job.model
     shapes = decode(model.parameters, found.parameters, anchor=found.anchor, beam_fwhm=beam.fwhm)
-    apertures = Apertures.of(shapes, beam, snr=snr)
+    apertures = Apertures.of(shapes, beam, snr=found.peak / found.local_rms)
     if apertures is None:
-        return found.with_(aperture=np.full(len(found), np.nan), aperture_error=np.full(len(found), np.nan))
-    flux, error = sum_apertures(
-        pixels, job.background, place, apertures, beam, low=tile.read_lo, reach=model.halo
-    )
+        unknown = np.full(len(found), np.nan)
+        return found.with_(aperture=unknown, aperture_error=unknown)
+    window = {"low": tile.read_lo, "reach": model.halo}
+    flux, error = sum_apertures(pixels, job.background, _places(found), apertures, beam, **window)
     return found.with_(aperture=flux, aperture_error=error)
+
+
+def _places(found: Detections) -> NDArray[np.float64]:
+    """Positions (z, y, x); z is 0 in an image."""
+    place = np.zeros((len(found), 3))
+    place[:, 3 - found.ndim :] = found.position
+    return place

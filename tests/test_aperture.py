@@ -116,12 +116,9 @@ def test_what_is_blank_counts_as_the_rest_and_adds_to_the_error():
 
 
 def test_without_the_shape_of_a_galaxy_nothing_is_known():
-    assert (
-        Apertures.of(
-            {name: value for name, value in discs().items() if name != "incl"}, BEAM_PIXELS, snr=np.ones(1)
-        )
-        is None
-    )
+    some = discs()
+    del some["incl"]
+    assert Apertures.of(some, BEAM_PIXELS, snr=np.ones(1)) is None
     assert summed(np.ones(SHAPE, np.float32), np.empty((0, 3))).flux.shape == (0,)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from radio_beam import Beam
 
-from skadetect.beams import PixelBeam, convolve, deconvolve
+from skadetect.beams import PixelBeam, convolve, deconvolve, inclined_axis
 from skadetect.errors import InputError
 
 axes = st.tuples(st.floats(0.5, 20), st.floats(0.05, 1.0), st.floats(-3.0, 3.0))
@@ -102,3 +102,10 @@ def test_from_sky_north_up_east_left() -> None:
     # 30 degrees from north (+y) towards east (-x) is 120 degrees from +x.
     turned = PixelBeam.from_sky(4.0, 2.0, math.radians(30), pixel_matrix=matrix)
     assert math.tan(turned.theta - math.radians(120)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_an_inclined_disc_is_round_face_on_and_as_thick_as_it_is_edge_on():
+    np.testing.assert_allclose(
+        inclined_axis(10.0, [0.0, np.pi / 3, np.pi / 2], thickness=0.0), [10.0, 5.0, 0.0], atol=1e-12
+    )
+    np.testing.assert_allclose(inclined_axis([10.0, 4.0], [0.0, np.pi / 2], thickness=0.2), [10.0, 0.8])

@@ -155,9 +155,8 @@ def test_fluxes_of_bright_sources_are_those_of_their_pixels() -> None:
     rng, side, step = np.random.default_rng(5), 400, 40
     sigma = 3.0 / 2.3548  # of sky_header's beam
     noise = gaussian_filter(rng.normal(0.0, 1.0, (side, side)), sigma, mode="wrap") * 2 * sigma * np.pi**0.5
-    y, x = np.mgrid[step // 2 : side : step, step // 2 : side : step].reshape(2, -1) + rng.uniform(
-        -4, 4, (2, 100)
-    )
+    grid = np.mgrid[step // 2 : side : step, step // 2 : side : step].reshape(2, -1)
+    y, x = grid + rng.uniform(-4, 4, grid.shape)
     bmaj = rng.uniform(0.0, 6.0, 100)
     shape = {"bmaj": bmaj, "bmin": bmaj * rng.uniform(0.3, 1.0, 100), "theta": rng.uniform(-1.5, 1.5, 100)}
     sources = {"x": x, "y": y, "int_flux": np.exp(rng.uniform(np.log(300), np.log(5000), 100)), **shape}

@@ -95,10 +95,9 @@ class FluxMean:
             weight = self.network**2 / (self.network**2 + variance)
             limit = FARTHEST * np.sqrt(self.network**2 + variance)
             lower = (ratio < -limit) & (aperture > SURE * error) & np.isfinite(limit)
-            good = (np.abs(ratio) < limit) | lower
-        good &= (aperture > 0) & (network > 0)
-        weight = np.where(lower, 1.0, weight)
-        return np.asarray(network * np.exp(np.where(good, weight, 0.0) * np.where(good, ratio, 0.0)))
+            weight = np.select([lower, np.abs(ratio) < limit], [1.0, weight], 0.0)
+        used = (weight > 0) & (aperture > 0) & (network > 0)
+        return np.asarray(network * np.exp(weight * np.where(used, ratio, 0.0)))
 
 
 def fit_flux_mean(
@@ -111,7 +110,7 @@ def fit_flux_mean(
     snr: ArrayLike,
     scale: FluxScale | None = None,
 ) -> FluxMean:
-    """The calibration by galaxies whose flux is known.
+    """The calibration by sources whose flux is known.
 
     Parameters
     ----------

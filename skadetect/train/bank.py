@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skadetect.beams import PixelBeam
+from skadetect.beams import PixelBeam, inclined_axis
 from skadetect.errors import ConfigError, InputError
 from skadetect.nn.backends.pieces import Composition, Stamp
 from skadetect.train.augment import Patch, correlated_noise, noise_kernel
@@ -360,7 +360,7 @@ def _sources(
         position=position,
         flux=brightness / bank.snr[index],
         bmaj=size,
-        bmin=size * np.hypot(np.cos(incl), THICKNESS * np.sin(incl)),
+        bmin=inclined_axis(size, incl, thickness=THICKNESS),
         theta=bank.direction[index] + turn,
         peak_snr=brightness,
         w20=bank.w20[index].astype(np.float64),

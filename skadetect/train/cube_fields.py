@@ -9,7 +9,7 @@ import numpy as np
 
 from skadetect.astrometry import sky_to_pixel
 from skadetect.background import BackgroundOptions, estimate_background
-from skadetect.beams import convolve
+from skadetect.beams import convolve, inclined_axis
 from skadetect.catalog.cube_uncertainty import cube_errors
 from skadetect.catalog.sdc2 import read_sdc2
 from skadetect.errors import InputError
@@ -89,7 +89,7 @@ def _place(truth: str | os.PathLike[str], cube: Image) -> Sources:
         position=np.stack([z, y, x], axis=1),
         flux=column["line_flux_integral"] / width,
         bmaj=size,
-        bmin=size * np.hypot(np.cos(incl), THICKNESS * np.sin(incl)),
+        bmin=inclined_axis(size, incl, thickness=THICKNESS),
         theta=theta,
         peak_snr=np.zeros(len(z)),
         w20=column["w20"] * column["central_freq"] / (LIGHT_KMS * width),
