@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skadetect.catalog.image_probability import ImageReliability
+from skadetect.catalog.image_probability import COLUMNS, ImageReliability
 from skadetect.catalog.probability import Reliability
 from skadetect.detect_options import DetectOptions
 from skadetect.errors import ConfigError
@@ -122,10 +122,8 @@ def test_of_a_calibrated_model_of_images_rows_are_kept_by_their_probability(plan
     with workers("cpu", plain.options) as pool:
         rows, judged, sure = (search_view(run, plane, pool)[0] for run in (plain, known, few))
     assert np.isnan(rows.prob).all() and len(rows) > 3
-    snr = rows.peak / rows.local_rms
-    expected = odds.probability(
-        {"score": rows.score, "snr": snr, "area": 1.0, "density": 1.0}  # these two are not among the slopes
-    )
+    columns = dict.fromkeys(COLUMNS, 1.0)  # most are not among the slopes
+    expected = odds.probability(columns | {"score": rows.score, "snr": rows.peak / rows.local_rms})
     np.testing.assert_allclose(judged.prob, expected[expected >= 0.2], rtol=1e-5)
     assert 0 < len(sure) < len(judged) and sure.prob.min() >= 0.6
 

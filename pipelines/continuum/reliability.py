@@ -13,7 +13,7 @@ import pandas as pd
 from held_out import folders
 
 from skadetect.background import estimate_background
-from skadetect.catalog.image_probability import COLUMNS, bright_density, fit_image_reliability
+from skadetect.catalog.image_probability import COLUMNS, bright_density, fit_image_reliability, isolation
 from skadetect.catalog.sdc1 import read_sdc1
 from skadetect.catalog.sdc1_export import to_sdc1
 from skadetect.detect import Detector
@@ -87,11 +87,13 @@ def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
     table, truth = catalog.to_pandas(), field.sources
     radius, confidence = RADIUS * field.beam.fwhm, table["score"].to_numpy()
     match = match_positions(table[["y", "x"]].to_numpy(), truth.position, radius, confidence=confidence)
-    beams = estimate_background(image).covered * field.snr.size / field.beam.area
+    pixels = estimate_background(image).covered * field.snr.size
     beam = np.prod([3600.0 * catalog.meta[name] for name in ("bmaj", "bmin")])
     rows = table[["score", "snr"]].assign(
         area=table["bmaj"] * table["bmin"] / beam,
-        density=bright_density(table["snr"], confidence, beams),
+        density=bright_density(table["snr"], confidence, pixels / field.beam.area),
+        sums=table["aper_flux"] / table["int_flux"],  # the network's as long as no mean is known
+        distance=isolation(table[["y", "x"]], confidence >= LEAST_SCORE, pixels),
         peak=np.append(truth.peak_snr, np.nan)[match.truth],
         real=match.truth >= 0,
     )

@@ -16,7 +16,7 @@ from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, proje
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
 from skadetect.catalog.flux_mean import FluxMean
-from skadetect.catalog.image_probability import ImageReliability, bright_density
+from skadetect.catalog.image_probability import ImageReliability, bright_density, isolation
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS
 from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_errors
@@ -153,12 +153,18 @@ def image_probabilities(rows: Detections, image: Image, model: ModelInfo, *, cov
     reliability = ImageReliability.of(model.metadata)
     if reliability is None:
         return None
-    snr = _signal_to_noise(rows)
-    beams = covered * math.prod(image.shape) / max(image.pixel_beam.area, 1.0)
-    density = bright_density(snr, rows.score, beams)
-    bmaj, bmin, _ = _decoded(rows, image, model.parameters).convolved
-    area = bmaj * bmin / (image.pixel_beam.bmaj * image.pixel_beam.bmin)
-    return reliability.probability({"score": rows.score, "snr": snr, "area": area, "density": density})
+    snr, area = _signal_to_noise(rows), covered * math.prod(image.shape)
+    shapes = _decoded(rows, image, model.parameters)
+    flux, (bmaj, bmin, _) = shapes.int_flux, shapes.convolved
+    columns = {
+        "score": rows.score,
+        "snr": snr,
+        "area": bmaj * bmin / (image.pixel_beam.bmaj * image.pixel_beam.bmin),
+        "density": bright_density(snr, rows.score, area / max(image.pixel_beam.area, 1.0)),
+        "sums": np.divide(rows.aperture, flux, out=np.full(len(rows), np.nan), where=flux > 0),
+        "distance": isolation(rows.position[:, -2:], rows.score >= reliability.least_score, area),
+    }
+    return reliability.probability(columns)
 
 
 def _signal_to_noise(rows: Detections) -> NDArray[np.float64]:

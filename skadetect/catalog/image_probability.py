@@ -2,7 +2,8 @@
 
 Pieces of sources are as many as there are sources; peaks of noise are as many in an empty field as in a
 crowded one. So the same faint row is a source in a crowded field, more likely than not, and noise in an empty
-one.
+one. A piece has the rest of its source beside it, and its pixels do not sum up to the flux that the network
+sees.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
+from scipy.spatial import cKDTree
 from scipy.special import logit
 
 from skadetect.catalog.probability import Calibration
@@ -20,13 +22,18 @@ from skadetect.catalog.probability import Calibration
 Floats = NDArray[np.float64]
 
 #: What the logarithm of the odds that a row is a piece, or noise, is linear in.
-PIECES = ("score", "snr", "peak", "area", "constant")
+PIECES = ("score", "snr", "peak", "area", "agree", "alone", "constant")
 NOISE = ("score", "peak", "density", "constant")
 #: The columns that the terms are made of.
-COLUMNS = ("score", "snr", "area", "density")
+COLUMNS = ("score", "snr", "area", "density", "sums", "distance")
 # Signal to noise of a peak beyond which noise is no longer what it is mistaken for; solid angle over the
 # beam's beyond which a source is extended, however much.
 _NO_NOISE, _EXTENDED = 8.0, 10.0
+# Signal to noise from which on sums of pixels tell something, and tell all they can; difference of logarithms
+# at which half of that is left.
+_SUMMED, _AGREED = (5.0, 15.0), 0.15
+# Distances of neighbours, over the expected one, between which they matter.
+_NEAREST, _FARTHEST = 0.1, 3.0
 # Signal to noise and score of bright sources; beams that one more of them is taken to be in.
 _BRIGHT, _SURE, _UNSEEN = 7.0, 0.3, 500.0
 # Strength of a normal prior on the slopes of terms scaled to unit spread.
@@ -70,27 +77,33 @@ def terms(columns: Mapping[str, ArrayLike]) -> dict[str, Floats]:
 
     The logit of the score; the logarithm of the peak's signal to noise from 1 to 8; half its square, by which
     the logarithm of the number of noise peaks falls (Rice 1944); the logarithm of the solid angle from 1 to
-    10 beams; the logarithm of the field's density of bright sources; and 1.
+    10 beams; the logarithm of the field's density of bright sources; how well both fluxes of a source agree,
+    from 0 to 1 if it is bright, and 0 of a faint one or one without a sum; the logarithm of its nearest
+    neighbour's distance over the expected one from 0.1 to 3; and 1.
 
     Parameters
     ----------
     columns : mapping of str to array (n,)
         score; snr, of the peak; area, as seen through the beam, over the beam's; density, see
-        `bright_density`.
+        `bright_density`; sums, of a source's pixels, over the network's flux; distance, see `isolation`.
 
     Returns
     -------
     dict of str to array (n,)
     """
-    score, snr, area, density = np.broadcast_arrays(*(np.asarray(columns[n], np.float64) for n in COLUMNS))
-    peak = np.clip(snr, 1.0, _NO_NOISE)
+    known = dict(
+        zip(COLUMNS, np.broadcast_arrays(*(np.asarray(columns[n], np.float64) for n in COLUMNS)), strict=True)
+    )
+    peak = np.clip(known["snr"], 1.0, _NO_NOISE)
     return {
-        "score": logit(np.clip(score, 1e-6, 1.0 - 1e-6)),
+        "score": logit(np.clip(known["score"], 1e-6, 1.0 - 1e-6)),
         "snr": np.log(peak),
         "peak": 0.5 * peak**2,
-        "area": np.log(np.clip(area, 1.0, _EXTENDED)),
-        "density": np.log(density),
-        "constant": np.ones(len(score)),
+        "area": np.log(np.clip(known["area"], 1.0, _EXTENDED)),
+        "density": np.log(known["density"]),
+        "agree": _agreement(known["sums"], known["snr"]),
+        "alone": np.log(np.clip(known["distance"], _NEAREST, _FARTHEST)),
+        "constant": np.ones(len(peak)),
     }
 
 
@@ -111,6 +124,34 @@ def bright_density(snr: ArrayLike, score: ArrayLike, beams: float) -> float:
     """
     bright = (np.asarray(snr) >= _BRIGHT) & (np.asarray(score) >= _SURE)
     return float((np.count_nonzero(bright) + 1.0) / (beams + _UNSEEN))
+
+
+def isolation(position: ArrayLike, counted: ArrayLike, area: float) -> Floats:
+    """Distance of each row's nearest neighbour over that of as many rows at random.
+
+    Half the square root of the area of one is expected of those (Clark and Evans 1954, eq. 2).
+
+    Parameters
+    ----------
+    position : array (n, 2)
+        Pixels.
+    counted : array (n,), bool
+        Which rows are neighbours.
+    area : float
+        Of the field, in pixels.
+
+    Returns
+    -------
+    array (n,)
+        Infinite without any neighbour.
+    """
+    position, counted = np.asarray(position, np.float64), np.asarray(counted, bool)
+    number = int(np.count_nonzero(counted))
+    if not number:
+        return np.full(len(position), np.inf)
+    distance, _ = cKDTree(position[counted]).query(position, k=2, workers=-1)
+    nearest = np.where(counted, distance[:, 1], distance[:, 0])  # the first one of a row is the row itself
+    return np.asarray(nearest / (0.5 * np.sqrt(area / number)), np.float64)
 
 
 def fit_image_reliability(
@@ -168,6 +209,14 @@ def _likelihood(
         share = np.exp(odds - every) - np.where(real, 0.0, np.exp(odds - false))
         slopes.append(part.T @ (weight * share))
     return cost, np.concatenate(slopes)
+
+
+def _agreement(sums: Floats, snr: Floats) -> Floats:
+    """From 1 if pixels sum up to what the network sees to 0, as far as the signal to noise lets them tell."""
+    summed = np.isfinite(sums) & (sums > 0)
+    ratio = np.log(sums, out=np.zeros(len(sums)), where=summed) / _AGREED
+    tells = np.interp(np.log(np.maximum(snr, 1.0)), np.log(_SUMMED), (0.0, 1.0))
+    return np.where(summed, tells / (1.0 + ratio**2), 0.0)
 
 
 def _sum(known: Mapping[str, Floats], slopes: Mapping[str, float]) -> Floats:

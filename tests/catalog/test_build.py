@@ -1,5 +1,6 @@
 """A catalogue says of made-up sources what they were made of, on the sky and in the right units."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -218,6 +219,24 @@ def test_the_same_row_is_less_probable_in_an_emptier_field():
     assert np.isnan(build_catalog(faint, image, known)["prob"]).all()
     table = build_catalog(faint.with_(prob=alone), image, known)
     np.testing.assert_allclose(np.sort(table["prob"]), np.sort(alone), rtol=1e-6)
+
+
+def test_a_bright_row_is_more_probable_where_its_pixels_sum_up_to_its_flux_and_nothing_is_beside_it():
+    odds = ImageReliability(0.1, {"score": -1.0, "agree": -2.0, "alone": -1.0}, {"constant": -9.0})
+    known = SimpleNamespace(**vars(MODEL) | {"metadata": {"reliability": odds.to_dict()}})
+    image = toy_image()
+    rows = toy_detections(image.pixel_beam, n=2).with_(peak=np.full(2, 50 * RMS), local_rms=np.full(2, RMS))
+    rows = rows.with_(position=np.array([[5.0, 5.0], [40.0, 40.0]]), score=np.full(2, 0.5, np.float32))
+    flux = np.asarray(build_catalog(rows, image, known)["int_flux"])
+    probable = partial(image_probabilities, image=image, model=known, covered=1.0)
+    summed, double = (probable(rows.with_(aperture=factor * flux)) for factor in (1.0, 2.0))
+    assert (summed > double).all() and (double > probable(rows)).all()
+    near = rows.with_(position=np.array([[5.0, 5.0], [5.0, 7.0]]), aperture=flux)
+    assert (probable(near) < summed).all()
+    # what is too unlikely to be counted is no neighbour
+    unlikely = near.with_(score=np.array([0.5, 0.05], np.float32))
+    assert probable(unlikely)[0] >= summed[0] > probable(near)[0]
+    assert probable(unlikely)[1] < probable(near)[1]
 
 
 def test_provenance_names_image_model_and_versions():

@@ -43,6 +43,9 @@ def test_bright_rows_of_a_field_are_real_and_faint_ones_noise(reliability, rows)
     assert len(loud) > 3 and loud["real"].mean() > 0.9
     assert seen[(seen["snr"] < 4) & (seen["score"] < 0.2)]["real"].mean() < 0.3
     assert seen["density"].nunique() == 1 and 1e-3 < seen["density"].iloc[0] < 5e-2
+    # most of what is bright sums up to its flux, and rows are about as far apart as at random
+    assert np.median(np.abs(np.log(loud["sums"]))) < 0.15
+    assert 0.5 < seen["distance"].median() < 1.5
     # peaks are those expected of the sources, which noise changes by one
     assert np.nanmedian(np.abs(loud["peak"] - loud["snr"]) / loud["snr"]) < 0.3
 
