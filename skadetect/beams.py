@@ -59,11 +59,11 @@ class PixelBeam:
         pixel_matrix : (2, 2) array
             d(east, north) / d(x, y): lengths a pixel, as `astropy.wcs.WCS.pixel_scale_matrix`.
         """
-        east_north = _covariance(bmaj, bmin, math.pi / 2 - pa)
+        east_north = second_moments(bmaj, bmin, math.pi / 2 - pa)
         to_pixels = np.linalg.inv(pixel_matrix)
         covariance = np.array([[east_north[0], east_north[2]], [east_north[2], east_north[1]]])
         turned = to_pixels @ covariance @ to_pixels.T
-        major, minor, theta = _ellipse(turned[0, 0], turned[1, 1], turned[0, 1])
+        major, minor, theta = ellipse_of(turned[0, 0], turned[1, 1], turned[0, 1])
         return cls(float(major), float(minor), float(theta))
 
     @property
@@ -132,9 +132,9 @@ def convolve(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike, beam: PixelBeam
     bmaj, bmin, theta : (n,) float64
         Convolved axes in pixels, angle in radians in (-pi/2, pi/2].
     """
-    xx, yy, xy = _covariance(bmaj, bmin, theta)
-    bx, by, bxy = _covariance(beam.bmaj, beam.bmin, beam.theta)
-    return _ellipse(xx + bx, yy + by, xy + bxy)
+    xx, yy, xy = second_moments(bmaj, bmin, theta)
+    bx, by, bxy = second_moments(beam.bmaj, beam.bmin, beam.theta)
+    return ellipse_of(xx + bx, yy + by, xy + bxy)
 
 
 def deconvolve(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike, beam: PixelBeam) -> Ellipses:
@@ -156,21 +156,45 @@ def deconvolve(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike, beam: PixelBe
     bmaj, bmin, theta : (n,) float64
         Intrinsic axes in pixels, angle in radians in (-pi/2, pi/2].
     """
-    xx, yy, xy = _covariance(bmaj, bmin, theta)
-    bx, by, bxy = _covariance(beam.bmaj, beam.bmin, beam.theta)
-    return _ellipse(xx - bx, yy - by, xy - bxy)
+    xx, yy, xy = second_moments(bmaj, bmin, theta)
+    bx, by, bxy = second_moments(beam.bmaj, beam.bmin, beam.theta)
+    return ellipse_of(xx - bx, yy - by, xy - bxy)
 
 
-def _covariance(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike) -> Ellipses:
-    """Second moments xx, yy, xy in FWHM units squared."""
+def second_moments(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike) -> Ellipses:
+    """Second moments xx, yy, xy of ellipses, in units of squared FWHM.
+
+    Parameters
+    ----------
+    bmaj, bmin : (n,) array
+        FWHM axes, pixels.
+    theta : (n,) array
+        Angle of the major axis, radians from +x towards +y.
+
+    Returns
+    -------
+    xx, yy, xy : (n,) float64
+        Those of a Gaussian times 8 ln 2.
+    """
     major, minor = np.square(np.asarray(bmaj, np.float64)), np.square(np.asarray(bmin, np.float64))
     angle = np.asarray(theta, np.float64)
     cos, sin = np.cos(angle), np.sin(angle)
     return major * cos**2 + minor * sin**2, major * sin**2 + minor * cos**2, (major - minor) * cos * sin
 
 
-def _ellipse(xx: NDArray[np.float64], yy: NDArray[np.float64], xy: NDArray[np.float64]) -> Ellipses:
-    """Axes and angle of second moments; what is negative, or lost in rounding, is 0."""
+def ellipse_of(xx: NDArray[np.float64], yy: NDArray[np.float64], xy: NDArray[np.float64]) -> Ellipses:
+    """Axes and angle of second moments; what is negative, or lost in rounding, is 0.
+
+    Parameters
+    ----------
+    xx, yy, xy : (n,) array
+        In units of squared FWHM, as `second_moments` gives them.
+
+    Returns
+    -------
+    bmaj, bmin, theta : (n,) float64
+        Axes in pixels, angle in radians in (-pi/2, pi/2].
+    """
     half, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     major, minor = half + spread, half - spread
     noise = 1e-12 * (np.abs(xx) + np.abs(yy))

@@ -21,6 +21,8 @@ _ROW_TYPES = {
     "background": np.float64,
     "aperture": np.float64,
     "aperture_error": np.float64,
+    "centre": np.float32,
+    "spread": np.float32,
     "flags": np.int32,
     "cut": np.float32,
     "prob": np.float32,
@@ -50,6 +52,11 @@ class Detections:
     aperture, aperture_error : ndarray, shape (n,), float64
         Flux summed on the pixels and its noise, in the image's unit times beams (and channels in a cube), see
         `skadetect.aperture`; NaN if it is not known.
+    centre : ndarray, shape (n, 2), float32
+        (y, x) of the pixels' centroid beyond the position, in beams (geometric mean of the FWHM), see
+        `skadetect.moments`; NaN if it is not known.
+    spread : ndarray, shape (n, 3), float32
+        Second moments xx, yy, xy of the pixels, in squared beams; NaN if they are not known.
     flags : ndarray, shape (n,), int32
         Bits of the catalogue's flag table.
     cut : ndarray, shape (n,), float32
@@ -75,6 +82,8 @@ class Detections:
     background: np.ndarray
     aperture: np.ndarray
     aperture_error: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
     flags: np.ndarray
     cut: np.ndarray
     prob: np.ndarray
@@ -85,6 +94,7 @@ class Detections:
         n, ndim = self.position.shape
         expected: dict[str, tuple[int, ...]] = dict.fromkeys(_ROW_TYPES, (n,))
         expected |= {"position": (n, ndim), "boxes": (n, 2, ndim)}
+        expected |= {"centre": (n, 2), "spread": (n, 3)}
         expected |= {"parameters": (n, self.parameters.shape[-1])}
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
@@ -107,9 +117,10 @@ class Detections:
 
     @classmethod
     def from_columns(cls, *, position: np.ndarray, boxes: np.ndarray, **columns: Any) -> Detections:
-        """Build from some columns; others are zero, `prob` and apertures NaN; `parameters` has no columns."""
+        """Build from some columns; others are zero, `prob` and sums NaN; `parameters` has no columns."""
         n = len(position)
         unknown = {name: np.full(n, np.nan) for name in ("prob", "aperture", "aperture_error")}
+        unknown |= {"centre": np.full((n, 2), np.nan), "spread": np.full((n, 3), np.nan)}
         columns = {"parameters": np.empty((n, 0)), **unknown, **columns}
         columns |= {"position": position, "boxes": boxes}
         return cls(**{name: columns.get(name, np.zeros(n)) for name in _ROW_TYPES})

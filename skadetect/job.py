@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skadetect import arena, distribute
 from skadetect.aperture import Apertures, sum_apertures
 from skadetect.background import Background
+from skadetect.beams import convolve
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.errors import ConfigError, SkadetectError
@@ -24,12 +25,15 @@ from skadetect.image import Image
 from skadetect.infer import Stopwatch, candidates, network_input
 from skadetect.ledger import Ledger
 from skadetect.memory import Crew, GpuRoom, choose_tile_shape, return_freed_memory
+from skadetect.moments import weighted_moments
 from skadetect.nn.backends.select import get_backend, gpu_count, uses_gpu
 from skadetect.nn.model import Model
 from skadetect.orientation import bytes_a_pixel
 from skadetect.parameters import decode
 from skadetect.photometry import REACH, mark_boxes, measure
 from skadetect.tiling import Corner, Tile, TileGrid
+
+Floats = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 
@@ -312,13 +316,17 @@ def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float3
         flags, cut = mark_boxes(pixels, found.boxes, low=tile.read_lo, shape=shape, reach=reach)
     found = found.with_(peak=peak, local_rms=local_rms, background=background, flags=flags, cut=cut)
     # A box on blank pixels alone is an edge effect, not a source.
-    return _summed(found.take(np.isfinite(found.peak)), tile, job, pixels)
+    found = found.take(np.isfinite(found.peak))
+    fwhm = job.image.pixel_beam.fwhm
+    shapes = decode(job.model.parameters, found.parameters, anchor=found.anchor, beam_fwhm=fwhm)
+    return _with_moments(_summed(found, shapes, tile, job, pixels), shapes, job, pixels)
 
 
-def _summed(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:
+def _summed(
+    found: Detections, shapes: Mapping[str, Floats], tile: Tile, job: Job, pixels: NDArray[np.float32]
+) -> Detections:
     """Add the flux of the pixels of each measured source."""
     beam, model = job.image.pixel_beam, job.model
-    shapes = decode(model.parameters, found.parameters, anchor=found.anchor, beam_fwhm=beam.fwhm)
     apertures = Apertures.of(shapes, beam, snr=found.peak / found.local_rms)
     if apertures is None:
         unknown = np.full(len(found), np.nan)
@@ -328,7 +336,21 @@ def _summed(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]
     return found.with_(aperture=flux, aperture_error=error)
 
 
-def _places(found: Detections) -> NDArray[np.float64]:
+def _with_moments(
+    found: Detections, shapes: Mapping[str, Floats], job: Job, pixels: NDArray[np.float32]
+) -> Detections:
+    """Add where the pixels of each source in an image have their centre, and how far they spread."""
+    if found.ndim == 3 or not {"bmaj", "bmin", "theta"} <= shapes.keys():
+        return found
+    beam, reach = job.image.pixel_beam, float(job.model.halo[-1] - 1)
+    seen = convolve(shapes["bmaj"], shapes["bmin"], shapes["theta"], beam)
+    centre, spread = weighted_moments(
+        pixels[0], found.position, seen, background=found.background, reach=reach
+    )
+    return found.with_(centre=centre / beam.fwhm, spread=spread / beam.fwhm**2)
+
+
+def _places(found: Detections) -> Floats:
     """Positions (z, y, x); z is 0 in an image."""
     place = np.zeros((len(found), 3))
     place[:, 3 - found.ndim :] = found.position

@@ -19,7 +19,7 @@ from skadetect.errors import ConfigError, InputError, ModelError
 from skadetect.evaluate.injection import inject_gaussians
 from skadetect.job import Job, detect_tile
 from skadetect.tiling import Tile
-from tests.fits_files import sky_header
+from tests.fits_files import PIXEL, sky_header
 from tests.nn.networks import small_model
 
 SHAPE = (150, 190)
@@ -171,6 +171,16 @@ def test_fluxes_of_bright_sources_are_those_of_their_pixels() -> None:
     assert np.quantile(np.abs(ratio - 1.0), 0.68) < 0.02
     pulls = np.abs(ratio - 1.0) * truth["int_flux"].to_numpy() / rows["e_int_flux"].to_numpy()
     assert np.mean(pulls < 1.0) > 0.5 and np.mean(pulls < 3.0) > 0.95
+    # the pixels tell the places and shapes of what is as bright, too
+    assert np.median(distance[seen]) < 0.01 and np.quantile(distance[seen], 0.95) < 0.05
+    large = rows["bmaj_deconv"].to_numpy() > 3600.0 * PIXEL * 1.5
+    bright = (rows["snr"].to_numpy() > 100) & large
+    axis = rows["bmaj"].to_numpy() / (3600.0 * PIXEL * np.hypot(truth["bmaj"].to_numpy(), 3.0))
+    assert np.median(axis[bright]) == pytest.approx(1.0, abs=0.005)
+    assert np.quantile(np.abs(axis[bright] - 1.0), 0.68) < 0.02
+    angle = rows["pa_deconv"].to_numpy() + 90.0 - np.degrees(truth["theta"].to_numpy())
+    long = bright & (truth["bmaj"] > 1.3 * truth["bmin"]).to_numpy()
+    assert np.median(np.abs((angle[long] + 90.0) % 180.0 - 90.0)) < 1.5
 
 
 @pytest.mark.parametrize("correlated", [True, False])

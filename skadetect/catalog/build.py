@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
-from skadetect.beams import PixelBeam, convolve
+from skadetect.beams import PixelBeam, convolve, second_moments
 from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
 from skadetect.catalog.flux_mean import FluxMean
 from skadetect.catalog.image_probability import ImageReliability, bright_density, isolation
+from skadetect.catalog.moment_mean import MomentMean, Seen, trusted, weight
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS
 from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_errors
@@ -32,13 +33,16 @@ _AT_FLOOR = 1.02
 
 @dataclass(frozen=True)
 class _Shapes:
-    """Decoded sources: fluxes in image unit times beam, FWHM axes in pixels, angles in radians."""
+    """Decoded sources: fluxes in image unit times beam, FWHM axes in pixels, angles in radians.
+
+    `least` is the smallest axis that the model can say.
+    """
 
     int_flux: NDArray[np.float64]
     intrinsic: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
     convolved: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
     spread: NDArray[np.float64]
-    at_floor: NDArray[np.bool_] = field(repr=False)
+    least: float
 
 
 def build_catalog(
@@ -83,6 +87,7 @@ def _columns(rows: Detections, image: Image, model: ModelInfo, options: CatalogO
     """All columns of some rows, not numbered yet."""
     shapes = _decoded(rows, image, model.parameters)
     shapes, apertures = _with_apertures(shapes, rows, image, FluxMean.of(model.metadata))
+    shapes, rows = _with_moments(shapes, rows, image, MomentMean.of(model.metadata))
     snr = _signal_to_noise(rows)
     bmaj, bmin, _ = shapes.convolved
     errors = gaussian_errors(
@@ -117,7 +122,7 @@ def _decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> 
         intrinsic=(major, minor, theta),
         convolved=convolve(major, minor, theta, image.pixel_beam),
         spread=angle_spread(specs, rows.parameters),
-        at_floor=minor <= _AT_FLOOR * max(floors, default=0.0) * fwhm,
+        least=max(floors, default=0.0) * fwhm,
     )
 
 
@@ -129,6 +134,44 @@ def _with_apertures(
     flux, error = rows.aperture * scale, rows.aperture_error * scale
     both = mean.flux(shapes.int_flux, flux, error)
     return replace(shapes, int_flux=both), {"aper_flux": flux, "e_aper_flux": error}
+
+
+def _with_moments(
+    shapes: _Shapes, rows: Detections, image: Image, mean: MomentMean
+) -> tuple[_Shapes, Detections]:
+    """Places and shapes by network and pixels together."""
+    seen, centre = _seen(shapes, rows, image)
+    share = np.where(seen.known, weight(seen.snr, mean.place), 0.0)
+    position = rows.position.copy()
+    position[:, -2:] += share[:, None] * np.where(seen.known[:, None], centre, 0.0)
+    (major, minor, theta), spread = mean.ellipse(seen)
+    if np.isfinite(mean.axes):
+        major, minor = (np.maximum(axis, shapes.least) for axis in (major, minor))
+    convolved = convolve(major, minor, theta, image.pixel_beam)
+    changed = replace(shapes, intrinsic=(major, minor, theta), convolved=convolved, spread=spread)
+    return changed, rows.with_(position=position)
+
+
+def _seen(shapes: _Shapes, rows: Detections, image: Image) -> tuple[Seen, Floats]:
+    """What network and pixels say of shapes, and the pixels' centroids beyond the positions; in pixels."""
+    beam = image.pixel_beam
+    centre, spread = rows.centre * beam.fwhm, (rows.spread * beam.fwhm**2).astype(np.float64)
+    area = shapes.convolved[0] * shapes.convolved[1]
+    known = trusted(centre, spread, area)
+    own = np.array(second_moments(beam.bmaj, beam.bmin, beam.theta))
+    xx, yy, xy = np.where(known[:, None], spread - own, 0.0).T
+    return (
+        Seen(
+            snr=_signal_to_noise(rows),
+            own=shapes.intrinsic,
+            angle_error=shapes.spread,
+            moments=(xx, yy, xy),
+            area=area,
+            beam=beam.fwhm**2,
+            known=known,
+        ),
+        centre,
+    )
 
 
 def image_probabilities(rows: Detections, image: Image, model: ModelInfo, *, covered: float) -> Floats | None:
@@ -238,7 +281,7 @@ def _flags(
     area_errors = areas * np.hypot(errors.bmaj / bmaj, errors.bmin / bmin)
     marks = {
         Flag.RESOLVED: areas - 1.0 > options.resolved_sigma * area_errors,
-        Flag.SIZE_LIMIT: shapes.at_floor,
+        Flag.SIZE_LIMIT: shapes.intrinsic[1] <= _AT_FLOOR * shapes.least,
         Flag.NO_PEAK: ~(rows.peak > 0),
     }
     flags = rows.flags.copy()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
+from skadetect.catalog.moment_mean import ALIKE, weight
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,18 @@ def floor_scale(error: str, columns: Mapping[str, Any], *, beam: PixelBeam) -> A
     Returns
     -------
     array (n,) or float
-        In the unit of the error: bmaj for positions, for sizes what they exceed the beam by (which is known),
-        one radian in degrees for angles, else the value itself.
+        In the unit of the error: bmaj for positions, for sizes what they exceed the beam by (which is known)
+        as far as the network tells it and not the pixels (`skadetect.catalog.moment_mean`), one radian in
+        degrees for angles, else the value itself.
     """
     name = error.removeprefix("e_")
     if name in ("pa", "pa_deconv"):
         return np.degrees(1.0)
     values = np.asarray(columns["bmaj" if name in ("ra", "dec") else name], np.float64)
     if name in ("bmaj", "bmin"):
-        return np.maximum(values - (beam.bmaj if name == "bmaj" else beam.bmin), 0.0)
+        own, area = np.square(columns[f"{name}_deconv"]), np.multiply(columns["bmaj"], columns["bmin"])
+        network = np.sqrt(1.0 - weight(columns["snr"] * own / area, ALIKE))
+        return network * np.maximum(values - (beam.bmaj if name == "bmaj" else beam.bmin), 0.0)
     return values
 
 

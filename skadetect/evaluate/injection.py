@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skadetect.beams import FWHM_PER_SIGMA, second_moments
 from skadetect.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 #: (pixels) and angle of the major axis (radians from +x towards +y).
 SOURCE_COLUMNS = ("x", "y", "int_flux", "bmaj", "bmin", "theta")
 
-_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
+_TO_SIGMA = 1.0 / FWHM_PER_SIGMA
 _REACH = 5.0  # sigma out to which a source is drawn
 
 
@@ -111,10 +112,7 @@ def _complete(sources: pd.DataFrame | Mapping[str, ArrayLike]) -> pd.DataFrame:
 
 def _covariance(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike) -> Floats:
     """Second moments [[xx, xy], [xy, yy]] in square pixels of Gaussians, shape (n, 2, 2)."""
-    major, minor = (np.asarray(bmaj) * _TO_SIGMA) ** 2, (np.asarray(bmin) * _TO_SIGMA) ** 2
-    cos, sin = np.cos(theta), np.sin(theta)
-    xy = (major - minor) * cos * sin
-    xx, yy = major * cos**2 + minor * sin**2, major * sin**2 + minor * cos**2
+    xx, yy, xy = (_TO_SIGMA**2 * each for each in second_moments(bmaj, bmin, theta))
     return np.moveaxis(np.array([[xx, xy], [xy, yy]]), -1, 0)
 
 

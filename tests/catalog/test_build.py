@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from skadetect.beams import PixelBeam, convolve
+from skadetect.beams import PixelBeam, convolve, second_moments
 from skadetect.catalog.build import build_catalog, image_probabilities
 from skadetect.catalog.flags import Flag
 from skadetect.catalog.image_probability import ImageReliability
 from skadetect.catalog.schema import COLUMNS
+from skadetect.catalog.uncertainty import floor_scale
 from skadetect.detections import Detections
 from skadetect.parameters import CONTINUUM, ParameterSpec
 from tests.catalog.toy import MODEL, RMS, toy_catalog, toy_detections, toy_image
@@ -66,6 +67,39 @@ def test_fluxes_are_those_of_network_and_pixels_together():
     assert ((np.delete(ratio, 3) > 1.08) & (np.delete(ratio, 3) < 1.1 * np.exp(0.02))).all()
     relative = [each["e_int_flux"] / each["int_flux"] for each in (plain, both)]
     np.testing.assert_allclose(relative[1], relative[0], rtol=1e-5)
+
+
+def test_places_and_shapes_are_those_of_network_and_pixels_together():
+    image, n = toy_image(), 3
+    beam = image.pixel_beam
+    rows = toy_detections(beam, n=n).with_(peak=RMS * np.array([3000.0, 300.0, 2.0]))
+    plain = build_catalog(rows, image, MODEL)
+    sizes = [plain[name].to_value(u.arcsec) / PIXEL for name in ("bmaj", "bmin")]
+    theta = np.radians(plain["pa"].to_value(u.deg)) + np.pi / 2
+    spread = np.stack(second_moments(1.1 * sizes[0], 1.1 * sizes[1], theta + 0.1), axis=1) / beam.fwhm**2
+    centre = np.tile([0.2, -0.1], (n, 1)) / beam.fwhm
+    rows = rows.with_(centre=centre, spread=spread)
+    assert_columns_equal(build_catalog(rows, image, MODEL), plain)
+    known = {"metadata": {"moment_mean": {"place": 10.0, "axes": 10.0, "angle": 1.0}}}
+    both = build_catalog(rows, image, SimpleNamespace(**{**vars(MODEL), **known}))
+    moved = [(both[name] - plain[name]).to_value(u.pix) for name in ("y", "x")]
+    share = np.array([1.0, 900.0 / 901.0, 4.0 / 104.0])
+    np.testing.assert_allclose(moved, [0.2 * share, -0.1 * share], rtol=1e-3)
+    grown = (both["bmaj"] / plain["bmaj"]).value
+    assert grown[0] == pytest.approx(1.1, abs=0.01) and grown[0] > grown[1] > grown[2] > 0.99
+    turn = (both["pa_deconv"] - plain["pa_deconv"]).to_value(u.deg)
+    assert turn[0] == pytest.approx(np.degrees(0.1), abs=0.5) and abs(turn[2]) < 1.0
+    # what lies elsewhere, or is not known, is of no use
+    unknown = rows.with_(centre=np.nan * centre, spread=np.nan * spread)
+    for other in (rows.with_(centre=centre + 1.0), unknown):
+        left = build_catalog(other, image, SimpleNamespace(**{**vars(MODEL), **known}))
+        for name in ("x", "y", "bmaj", "bmin", "pa_deconv"):
+            np.testing.assert_allclose(left[name].value, plain[name].value, rtol=1e-6, err_msg=name)
+
+
+def assert_columns_equal(one, two):
+    for name in one.colnames:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
 def test_a_gaussian_has_its_flux_in_its_peak_and_axes():
@@ -147,8 +181,9 @@ def test_error_calibration_of_a_model_widens_errors():
         wide["e_ra"].value, np.hypot(plain["e_ra"].value, 0.5 * plain["bmaj"].value), rtol=1e-5
     )
     np.testing.assert_allclose(wide["e_pa"].value, np.hypot(plain["e_pa"].value, np.degrees(0.5)), rtol=1e-5)
-    beam = image.pixel_beam.bmin * image.pixel_scale
-    size = np.hypot(plain["e_bmin"].value, 0.5 * (plain["bmin"].value - beam))
+    columns = {name: plain[name].value for name in ("bmaj", "bmin", "bmin_deconv", "snr")}
+    floor = floor_scale("e_bmin", columns, beam=image.pixel_beam.scaled(image.pixel_scale))
+    size = np.hypot(plain["e_bmin"].value, 0.5 * floor)
     np.testing.assert_allclose(wide["e_bmin"].value, size, rtol=1e-5)
     np.testing.assert_array_equal(wide["e_dec"], plain["e_dec"])
 
