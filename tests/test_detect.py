@@ -164,7 +164,7 @@ def test_fluxes_of_bright_sources_are_those_of_their_pixels() -> None:
     found = skadetect.detect((pixels, sky_header(side, side))).to_pandas()
     distance, row = cKDTree(found[["y", "x"]]).query(truth[["y", "x"]])
     seen = distance < 1.0  # a large one may be improbable: bright pieces of larger sources look alike
-    assert seen.sum() >= 98 and len(found) <= 102
+    assert seen.sum() >= 98 and len(found) <= 104
     rows, truth = found.iloc[row[seen]], truth[seen]
     ratio = rows["int_flux"].to_numpy() / truth["int_flux"].to_numpy()
     assert np.median(ratio) == pytest.approx(1.0, abs=0.015)

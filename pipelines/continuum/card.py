@@ -157,7 +157,8 @@ def probabilities(model: Model) -> str:
     }
     return (
         f"Rows with a probability of {model.threshold:.2f} or more ({model.looking(8).threshold:.2f} of "
-        "eight looks) are kept, the threshold of\nthe highest SDC1 score of that purity: "
+        "eight looks) are kept, the threshold of\nthe highest SDC1 score whose purity is at least "
+        f"{model.metadata['sdc1']['lowest_purity']:g}: "
         f"{model.metadata['sdc1']['score']:.0f} ({model.looking(8).metadata['sdc1']['score']:.0f}). "
         "Probabilities are fitted on these fields, the three\ngroups alike:\n\n"
         + table(columns, parts)

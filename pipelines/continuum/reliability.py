@@ -31,21 +31,22 @@ LEAST_SCORE = 0.1
 #: Expected signal to noise from which on a source is real, and is to be found.
 REAL_SNR, BRIGHT_SNR = 2.0, 5.0
 RADIUS = 0.6  # beams that a row may be off its source
+LOWEST_PURITY = 0.93  # official, of the rows that are kept in the crowded fields
 FREQUENCY = 560
 GRID = np.linspace(0.02, 0.98, 97)
 
 
-def calibrated(model: Model, fields: Path, *, lowest_purity: float) -> Model:
+def calibrated(model: Model, fields: Path) -> Model:
     """The model with probabilities and a threshold, for one look and for eight.
 
-    The threshold is that of the highest SDC1 score of the crowded fields with the purity that is asked for.
+    The threshold is that of the highest SDC1 score of the crowded fields with `LOWEST_PURITY`.
     """
-    one, eight = (_fitted(model, fields, looks, lowest_purity) for looks in (1, 8))
+    one, eight = (_fitted(model, fields, looks) for looks in (1, 8))
     threshold = one.pop("threshold")
     return replace(model, threshold=threshold, metadata=model.metadata | one | {"looks": {"8": eight}})
 
 
-def _fitted(model: Model, fields: Path, looks: int, lowest_purity: float) -> dict[str, Any]:
+def _fitted(model: Model, fields: Path, looks: int) -> dict[str, Any]:
     """Probabilities, threshold and how both fare, as entries of a model's metadata."""
     detector = Detector(model, threshold=LEAST_SCORE, orientations=looks)
     rows = pd.concat(
@@ -63,7 +64,7 @@ def _fitted(model: Model, fields: Path, looks: int, lowest_purity: float) -> dic
     rows.loc[seen.index, "prob"] = found.probability(columns)
     known = {"reliability": found.to_dict(), "looks": {"8": {"reliability": found.to_dict()}}}
     detector = Detector(replace(model, metadata=known), threshold=float(GRID[0]), orientations=looks)
-    chosen = best_threshold(detector, fields, lowest_purity)
+    chosen = best_threshold(detector, fields)
     threshold = chosen["threshold"]
     table = [_summary(group, each, threshold) for group, each in rows.groupby("group", sort=False)]
     print(f"{looks} looks: {found}\n{pd.DataFrame(table).to_string(index=False)}", flush=True)
@@ -100,12 +101,13 @@ def _rows(detector: Detector, folder: Path) -> pd.DataFrame:
     return pd.concat([rows, pd.DataFrame({"peak": truth.peak_snr[~match.found], "real": True})])
 
 
-def best_threshold(detector: Detector, fields: Path, lowest_purity: float) -> dict[str, Any]:
+def best_threshold(detector: Detector, fields: Path) -> dict[str, Any]:
     """Probability from which on the rows of the crowded fields score highest, if they are as pure as that."""
     total = np.sum([_scores(detector, folder) for folder in folders(fields, CROWDED)], axis=0)
     score, n_det, n_match = total
-    best = int(np.argmax(np.where(n_match >= lowest_purity * n_det, score, -np.inf)))
+    best = int(np.argmax(np.where(n_match >= LOWEST_PURITY * n_det, score, -np.inf)))
     reached = {"score": float(score[best]), "purity": float(n_match[best] / n_det[best])}
+    reached |= {"lowest_purity": LOWEST_PURITY}
     return {"threshold": float(GRID[best]), "sdc1": reached}
 
 

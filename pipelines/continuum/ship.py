@@ -77,7 +77,7 @@ def main(trained: Path, fields: Path, out: Path) -> None:
     model = replace(model, threshold=metrics.threshold, metadata={})
     report("metrics", asdict(metrics))
     if model.name == "continuum":
-        model = calibrated(model, fields, lowest_purity=options.lowest_purity)
+        model = calibrated(model, fields)
     moments = fitted_moments(model, fields)
     print("places and shapes", moments, flush=True)
     model = replace(model, metadata=model.metadata | {"moment_mean": moments.to_dict()})

@@ -36,6 +36,8 @@ _SUMMED, _AGREED = (5.0, 15.0), 0.15
 _NEAREST, _FARTHEST = 0.1, 3.0
 # Signal to noise and score of bright sources; beams that one more of them is taken to be in.
 _BRIGHT, _SURE, _UNSEEN = 7.0, 0.3, 500.0
+# A tree of distances between many rows, built in half the time: they come ordered by tiles.
+_QUICK = {"balanced_tree": False, "compact_nodes": False}
 # Strength of a normal prior on the slopes of terms scaled to unit spread.
 _RIDGE = 1.0
 
@@ -149,7 +151,7 @@ def isolation(position: ArrayLike, counted: ArrayLike, area: float) -> Floats:
     number = int(np.count_nonzero(counted))
     if not number:
         return np.full(len(position), np.inf)
-    distance, _ = cKDTree(position[counted]).query(position, k=2, workers=-1)
+    distance, _ = cKDTree(position[counted], **_QUICK).query(position, k=2, workers=-1)
     nearest = np.where(counted, distance[:, 1], distance[:, 0])  # the first one of a row is the row itself
     return np.asarray(nearest / (0.5 * np.sqrt(area / number)), np.float64)
 

@@ -180,7 +180,8 @@ def fit_place(network: ArrayLike, moments: ArrayLike, size: ArrayLike, snr: Arra
 
     def error(alike: float) -> Floats:
         share = weight(snr, alike)[:, None]
-        return np.asarray(np.linalg.norm((network + share * (moments - network)) / scale, axis=1))
+        off = np.linalg.norm((network + share * (moments - network)) / scale, axis=1)
+        return np.asarray(np.minimum(off, _WORST))
 
     return _best(error)
 
@@ -204,14 +205,14 @@ def fit_shapes(seen: Seen, true: Ellipses) -> tuple[float, float]:
 
     def turned(alike: float) -> Floats:
         theta = MomentMean(angle=alike).ellipse(seen)[0][2]
-        return np.asarray(gap * np.abs(np.sin(theta - true[2])))
+        return np.asarray(np.minimum(gap * np.abs(np.sin(theta - true[2])), _WORST))
 
     angle = _best(turned)
 
     def stretched(alike: float) -> Floats:
         axes = MomentMean(axes=alike, angle=angle).ellipse(seen)[0][:2]
         off = (np.hypot(seen.beam**0.5, a) - np.hypot(seen.beam**0.5, t) for a, t in zip(axes, true[:2]))
-        return np.asarray(np.hypot(*off) / np.sqrt(seen.area))
+        return np.asarray(np.minimum(np.hypot(*off) / np.sqrt(seen.area), _WORST))
 
     return _best(stretched), angle
 
@@ -223,6 +224,6 @@ def _along(moments: Ellipses, theta: Floats) -> Floats:
 
 
 def _best(error: Any) -> float:
-    """Where the mean error, of sources that are not hopeless, is least."""
-    costs = [np.minimum(error(float(alike)), _WORST).mean() for alike in _TRIED]
+    """Where the mean error is least."""
+    costs = [error(float(alike)).mean() for alike in _TRIED]
     return float(_TRIED[int(np.argmin(costs))])

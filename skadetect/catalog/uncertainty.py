@@ -98,9 +98,10 @@ def floor_scale(error: str, columns: Mapping[str, Any], *, beam: PixelBeam) -> A
         return np.degrees(1.0)
     values = np.asarray(columns["bmaj" if name in ("ra", "dec") else name], np.float64)
     if name in ("bmaj", "bmin"):
-        own, area = np.square(columns[f"{name}_deconv"]), np.multiply(columns["bmaj"], columns["bmin"])
-        network = np.sqrt(1.0 - weight(columns["snr"] * own / area, ALIKE))
-        return network * np.maximum(values - (beam.bmaj if name == "bmaj" else beam.bmin), 0.0)
+        through = beam.bmaj if name == "bmaj" else beam.bmin
+        own = np.maximum(values**2 - through**2, 0.0) / np.multiply(columns["bmaj"], columns["bmin"])
+        network = np.sqrt(1.0 - weight(columns["snr"] * own, ALIKE))
+        return network * np.maximum(values - through, 0.0)
     return values
 
 

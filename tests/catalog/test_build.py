@@ -181,7 +181,7 @@ def test_error_calibration_of_a_model_widens_errors():
         wide["e_ra"].value, np.hypot(plain["e_ra"].value, 0.5 * plain["bmaj"].value), rtol=1e-5
     )
     np.testing.assert_allclose(wide["e_pa"].value, np.hypot(plain["e_pa"].value, np.degrees(0.5)), rtol=1e-5)
-    columns = {name: plain[name].value for name in ("bmaj", "bmin", "bmin_deconv", "snr")}
+    columns = {name: plain[name].value for name in ("bmaj", "bmin", "snr")}
     floor = floor_scale("e_bmin", columns, beam=image.pixel_beam.scaled(image.pixel_scale))
     size = np.hypot(plain["e_bmin"].value, 0.5 * floor)
     np.testing.assert_allclose(wide["e_bmin"].value, size, rtol=1e-5)

@@ -8,6 +8,7 @@ import pytest
 
 from skadetect.beams import PixelBeam
 from skadetect.catalog.flags import Flag
+from skadetect.catalog.uncertainty import floor_scale
 from skadetect.evaluate.pulls import fit_calibration, pulls, residuals, robust_width, summarise
 
 BEAM = 6.0  # arcsec
@@ -30,7 +31,8 @@ def measured_table(truth: pd.DataFrame, *, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     snr, n = truth["peak_flux"].to_numpy(), len(truth)
     table = truth.assign(snr=snr, local_rms=1.0, flags=0)
-    bases = {"ra": truth["bmaj"], "int_flux": truth["int_flux"], "bmaj": truth["bmaj"] - BEAM}
+    size = floor_scale("e_bmaj", table, beam=PixelBeam(BEAM, BEAM))
+    bases = {"ra": truth["bmaj"], "int_flux": truth["int_flux"], "bmaj": size}
     for name, base in (bases | {"pa": np.degrees(1.0)}).items():
         table[f"e_{name}"] = 0.5 * base / snr
         factor, floor = TRUE[f"e_{name}"]
