@@ -17,12 +17,12 @@ from card import model_card
 from held_out import beam_on_sky, folders, true_table
 from reliability import GROUPS as PROBABLE
 from reliability import calibrated
+from shapes import MEASURED, fit_moments
 
 import skadetect
-from skadetect.beams import Ellipses, ellipse_of, second_moments
 from skadetect.catalog.flux_mean import FluxMean, fit_flux_mean
 from skadetect.catalog.flux_scale import FluxScale
-from skadetect.catalog.moment_mean import MomentMean, Seen, fit_place, fit_shapes
+from skadetect.catalog.moment_mean import MomentMean
 from skadetect.config import options_from_mapping
 from skadetect.detect import Detector
 from skadetect.errors import ModelError
@@ -53,15 +53,8 @@ STAGES = {
 REVISED = 2  # stages before the first one that revised labels are for
 LOUD = 10.0  # signal to noise of sources by whose fluxes the means of network and pixels are fitted
 SEEN = 5.0  # the same of places and shapes
+SUMS = {"sum": "aper_flux", "noise_of_sum": "e_aper_flux"}
 EVERY_ANGLE = PullOptions(widest_angle=float("inf"))
-#: What else of a row is looked at, by its column.
-MEASURED = {
-    "sum": "aper_flux",
-    "noise_of_sum": "e_aper_flux",
-    **{f"seen_{name}": name for name in ("bmaj", "bmin", "pa")},
-    **{f"own_{name}": f"{name}_deconv" for name in ("bmaj", "bmin", "pa")},
-    "angle_error": "e_pa_deconv",
-}
 SNR_EDGES = np.array([0.0, 5.0, 10.0, 20.0, 50.0, 1e9])
 FOLDER = Path("pipelines") / "continuum"
 SHIPPED = Path(skadetect.__file__).parent / "models"
@@ -138,7 +131,7 @@ def held_out_pairs(model: Model, fields: Path, options: PullOptions | None = Non
             rows = catalog.to_pandas().set_index("source_id").loc[pairs["source_id"]].reset_index()
             pairs = pairs.assign(group=group, field=folder.name, beams=rows["bmaj_deconv"] / beam.fwhm)
             pairs = pairs.assign(beam_bmaj=beam.bmaj, beam_bmin=beam.bmin, beam_pa=np.degrees(beam.theta))
-            pairs = pairs.assign(**{name: rows[column] for name, column in MEASURED.items()})
+            pairs = pairs.assign(**{name: rows[column] for name, column in (MEASURED | SUMS).items()})
             true = {f"true_{name}": rows[name] - pairs[name] for name in ("bmaj", "bmin", "pa")}
             parts.append(pairs.assign(**true))
             print(f"{folder.name}: {len(catalog)} sources, {len(parts[-1])} isolated", flush=True)
@@ -154,40 +147,9 @@ def fitted_moments(model: Model, fields: Path) -> MomentMean:
         for mean in (MomentMean(), MomentMean(0.0, 0.0, 0.0))
     )
     both = network.merge(pixels, on=["field", "source_id"], suffixes=("", "_pixels"))
-    both = balanced(both[both["snr"] >= SEEN])
-    places = both[["ra", "dec"]], both[["ra_pixels", "dec_pixels"]]
-    place = fit_place(*places, both["seen_bmaj"], both["snr"])
-    axes, angle = fit_shapes(*seen_shapes(both))
+    found = fit_moments(balanced(both[both["snr"] >= SEEN]))
     # SDC1 scores axes by definitions of its own, which the network has learned and pixels do not know
-    return MomentMean(place, axes if len(GROUPS[model.name]) > 1 else float("inf"), angle)
-
-
-def seen_shapes(both: pd.DataFrame) -> tuple[Seen, Ellipses]:
-    """What network and pixels say of the shapes of sources, and what is true, in arcsec and radians."""
-    beam = ellipse(both, "beam_{}")
-    pixels, true = (intrinsic(ellipse(both, name), beam) for name in ("seen_{}_pixels", "true_{}"))
-    seen = Seen(
-        snr=both["snr"].to_numpy(),
-        own=ellipse(both, "own_{}"),
-        angle_error=np.radians(both["angle_error"].to_numpy(np.float64)),
-        moments=pixels,
-        area=(both["seen_bmaj"] * both["seen_bmin"]).to_numpy(np.float64),
-        beam=beam[0] * beam[1],
-        known=np.ones(len(both), bool),
-    )
-    return seen, ellipse_of(*true)
-
-
-def ellipse(pairs: pd.DataFrame, name: str) -> Ellipses:
-    """Axes and angle (radians) in some columns."""
-    bmaj, bmin, pa = (pairs[name.format(each)].to_numpy(np.float64) for each in ("bmaj", "bmin", "pa"))
-    return bmaj, bmin, np.radians(pa)
-
-
-def intrinsic(seen: Ellipses, beam: Ellipses) -> Ellipses:
-    """Second moments without the beam's."""
-    xx, yy, xy = (a - b for a, b in zip(second_moments(*seen), second_moments(*beam), strict=True))
-    return xx, yy, xy
+    return found if len(GROUPS[model.name]) > 1 else replace(found, axes=float("inf"))
 
 
 def fitted_mean(pairs: pd.DataFrame) -> FluxMean:
