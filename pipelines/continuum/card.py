@@ -8,8 +8,8 @@ UNIT_OF_FLOOR = {
     "e_ra": "bmaj",
     "e_dec": "bmaj",
     "e_int_flux": "int_flux",
-    "e_bmaj": "bmaj beyond the beam's",
-    "e_bmin": "bmin beyond the beam's",
+    "e_bmaj": "own^2 / (2 bmaj), see below",
+    "e_bmin": "own^2 / (2 bmin), see below",
     "e_pa": "radian",
 }
 LIMITS = """\
@@ -183,7 +183,9 @@ def errors(model: Model) -> str:
     return (fluxes if "flux_mean" in metadata else "") + (
         "An error of theory (Condon 1997) becomes sqrt((factor error)^2 + (floor value)^2), fitted on "
         "isolated, unflagged\nsources of the held-out fields so that 68 % of the pulls (measured - true) / "
-        "error are within one, at every\nsignal to noise; a bias counts as error.\n\n"
+        "error are within one, at every\nsignal to noise; a bias counts as error. Of sizes, own is the "
+        "intrinsic axis with 3 % of the beam's area, and the floor\nfalls as the pixels tell the size "
+        "(`skadetect.catalog.uncertainty.floor_scale`).\n\n"
         + table(("error", "factor", "floor", "floor is a fraction of"), fitted)
         + "\n\nHalf-width around zero that holds 68 % of the pulls after that (1 is right), with their "
         "median in brackets; for the\nfluxes also the same of (measured - true) / true.\n\n"

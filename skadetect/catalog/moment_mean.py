@@ -24,9 +24,9 @@ FARTHEST, LARGEST = 0.3, 2.5
 _TRIED, _WORST = np.geomspace(0.25, 500.0, 67), 0.1
 #: Squared axis over the beam's area that a network may be off by where it sees a point; radians that it may
 #: be off by in an angle that it is sure of.
-_UNSEEN, _SURE = 0.03, 0.05
-#: `MomentMean.axes` of the shipped models, about: errors fall as if it were that.
-ALIKE = 20.0
+UNSEEN, _SURE = 0.03, 0.05
+#: `MomentMean.axes` of the shipped model, about: errors fall as if it were that.
+ALIKE = 16.0
 
 
 class Seen(NamedTuple):
@@ -105,7 +105,7 @@ class MomentMean:
         theta, turned = self._angle(seen)
         squares = []
         for axis, turn in zip(seen.own[:2], (0.0, 0.5 * np.pi), strict=True):
-            power = seen.snr * (axis**2 + _UNSEEN * seen.beam) / seen.area
+            power = seen.snr * (axis**2 + UNSEEN * seen.beam) / seen.area
             share = np.where(seen.known, weight(power, self.axes), 0.0)
             squares.append(axis**2 + share * (_along(seen.moments, theta + turn) - axis**2))
         along, across = (np.sqrt(np.maximum(square, 0.0)) for square in squares)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
-from skadetect.catalog.moment_mean import ALIKE, weight
+from skadetect.catalog.moment_mean import ALIKE, UNSEEN, weight
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def floor_scale(error: str, columns: Mapping[str, Any], *, beam: PixelBeam) -> A
     Returns
     -------
     array (n,) or float
-        In the unit of the error: bmaj for positions, for sizes what they exceed the beam by (which is known)
-        as far as the network tells it and not the pixels (`skadetect.catalog.moment_mean`), one radian in
-        degrees for angles, else the value itself.
+        In the unit of the error: bmaj for positions; for sizes what a relative error of the squared intrinsic
+        axis makes of the one through the beam, as far as the network tells it and not the pixels
+        (`skadetect.catalog.moment_mean`); one radian in degrees for angles; else the value itself.
     """
     name = error.removeprefix("e_")
     if name in ("pa", "pa_deconv"):
@@ -99,9 +99,9 @@ def floor_scale(error: str, columns: Mapping[str, Any], *, beam: PixelBeam) -> A
     values = np.asarray(columns["bmaj" if name in ("ra", "dec") else name], np.float64)
     if name in ("bmaj", "bmin"):
         through = beam.bmaj if name == "bmaj" else beam.bmin
-        own = np.maximum(values**2 - through**2, 0.0) / np.multiply(columns["bmaj"], columns["bmin"])
-        network = np.sqrt(1.0 - weight(columns["snr"] * own, ALIKE))
-        return network * np.maximum(values - through, 0.0)
+        own = np.maximum(values**2 - through**2, 0.0) + UNSEEN * beam.fwhm**2
+        power = columns["snr"] * own / np.multiply(columns["bmaj"], columns["bmin"])
+        return own / (2.0 * values) * np.sqrt(1.0 - weight(power, ALIKE))
     return values
 
 

@@ -44,13 +44,16 @@ def test_less_than_one_sigma_counts_as_one_and_negative_flux_has_a_positive_erro
 def test_floors_are_fractions_of_what_the_error_is_of():
     columns = {"bmaj": [5.0], "bmin": [2.0], "int_flux": [7.0], "peak_flux": [4.0]}
     columns |= {"snr": [0.0]}
-    wanted = {"e_ra": 5.0, "e_dec": 5.0, "e_bmaj": 1.0, "e_bmin": 0.0, "e_int_flux": 7.0, "e_peak_flux": 4.0}
+    wanted = {"e_ra": 5.0, "e_dec": 5.0, "e_int_flux": 7.0, "e_peak_flux": 4.0}
+    # intrinsic axes 3 and 0, and 3 % of the beam's area more
+    wanted |= {"e_bmaj": (9.0 + 0.36) / 10.0, "e_bmin": 0.36 / 4.0}
     for name, value in wanted.items():
-        assert floor_scale(name, columns, beam=BEAM) == [value], name
+        assert floor_scale(name, columns, beam=BEAM) == pytest.approx([value]), name
     assert floor_scale("e_pa", columns, beam=BEAM) == pytest.approx(57.29578)
 
 
 def test_what_pixels_tell_of_a_size_needs_no_floor():
     columns = {"bmaj": np.full(3, 5.0), "bmin": np.full(3, 3.0)}
-    floors = floor_scale("e_bmaj", columns | {"snr": np.array([1.0, ALIKE * 15.0 / 9.0, 1e4])}, beam=BEAM)
-    assert floors == pytest.approx([1.0, np.sqrt(0.5), 0.0], abs=0.01)
+    snr = np.array([0.1, ALIKE * 15.0 / 9.36, 1e5])
+    floors = floor_scale("e_bmaj", columns | {"snr": snr}, beam=BEAM)
+    assert floors == pytest.approx([0.936, 0.936 * np.sqrt(0.5), 0.0], abs=1e-3)
