@@ -16,11 +16,11 @@ _ROW_TYPES = {
     "class_index": np.int32,
     "parameters": np.float32,
     "anchor": np.float32,
-    "peak": np.float64,
-    "local_rms": np.float64,
-    "background": np.float64,
-    "aperture": np.float64,
-    "aperture_error": np.float64,
+    "peak": np.float32,
+    "local_rms": np.float32,
+    "background": np.float32,
+    "aperture": np.float32,
+    "aperture_error": np.float32,
     "centre": np.float32,
     "spread": np.float32,
     "flags": np.int32,
@@ -47,9 +47,9 @@ class Detections:
         Regressed quantities, still encoded (see `skadetect.parameters`).
     anchor : ndarray, shape (n,), float32
         Signal to noise that scales the encoded flux.
-    peak, local_rms, background : ndarray, shape (n,), float64
+    peak, local_rms, background : ndarray, shape (n,), float32
         Measured at the position, in the image's unit.
-    aperture, aperture_error : ndarray, shape (n,), float64
+    aperture, aperture_error : ndarray, shape (n,), float32
         Flux summed on the pixels and its noise, in the image's unit times beams (and channels in a cube), see
         `skadetect.aperture`; NaN if it is not known.
     centre : ndarray, shape (n, 2), float32
