@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 
 #: Ratio to the floor of an intrinsic axis below which it is only an upper limit.
 _AT_FLOOR = 1.02
+#: Relative error of a solid angle beside the noise, by pixels, neighbours and background.
+_SYSTEMATIC = 0.01
 
 
 @dataclass(frozen=True)
@@ -278,7 +280,7 @@ def _flags(
 ) -> NDArray[np.int32]:
     bmaj, bmin, _ = shapes.convolved
     areas = bmaj * bmin / (beam.bmaj * beam.bmin)
-    area_errors = areas * np.hypot(errors.bmaj / bmaj, errors.bmin / bmin)
+    area_errors = areas * np.hypot(np.hypot(errors.bmaj / bmaj, errors.bmin / bmin), _SYSTEMATIC)
     marks = {
         Flag.RESOLVED: areas - 1.0 > options.resolved_sigma * area_errors,
         Flag.SIZE_LIMIT: shapes.intrinsic[1] <= _AT_FLOOR * shapes.least,

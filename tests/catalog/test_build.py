@@ -193,6 +193,10 @@ def test_flags_tell_resolved_and_unresolved_apart():
     point = _one(toy_image(), int_flux=500.0, bmaj=0.01, bmin=0.01)["flags"][0]
     assert large & Flag.RESOLVED and not large & Flag.SIZE_LIMIT
     assert point & Flag.SIZE_LIMIT and not point & Flag.RESOLVED
+    # however bright, pixels do not tell a solid angle to better than a hundredth
+    for size, resolved in ((0.35, False), (0.7, True)):
+        bright = _one(toy_image(), int_flux=1e6, bmaj=size, bmin=size)["flags"][0]
+        assert bool(bright & Flag.RESOLVED) == resolved
 
 
 def test_flags_of_the_detections_are_kept_and_overlaps_and_missing_peaks_are_marked():
