@@ -79,6 +79,14 @@ def test_groups_spare_their_own():
     assert list(bx.nms(boxes, scores, threshold=0.3, groups=np.array([1, 1, 2]))) == [0, 1]
 
 
+@given(seed=st.integers(0, 1000), n=st.integers(0, 60), levels=st.integers(1, 100))
+def test_rows_fall_and_ties_rise_by_their_columns(seed, n, levels):
+    rng = np.random.default_rng(seed)
+    values, ties = rng.integers(0, levels, n) / 7.0, rng.integers(0, 4, (n, 3)).astype(float)
+    order = bx.falling_order(values, ties)
+    np.testing.assert_array_equal(order, np.lexsort([*ties.T[::-1], -values]))
+
+
 def test_nms_limits_that_drop_everything_are_refused():
     boxes, scores = crowd(0, 3)
     with pytest.raises(ConfigError, match="above -1"):

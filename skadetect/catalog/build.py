@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skadetect.astrometry import iau_name, pixel_to_sky, theta_to_pa
 from skadetect.beams import PixelBeam, convolve, second_moments
+from skadetect.boxes import falling_order
 from skadetect.catalog.assemble import Columns, calibrate, chunks, gather, projected, to_table
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.flags import Flag, beside_bright, blended
@@ -106,8 +107,7 @@ def _columns(rows: Detections, image: Image, model: ModelInfo, options: CatalogO
 
 
 def _brightest_first(rows: Detections) -> Detections:
-    keys = (*rows.position.T, -np.nan_to_num(rows.peak, nan=-np.inf))
-    return rows.take(np.lexsort(keys))
+    return rows.take(falling_order(np.nan_to_num(rows.peak, nan=-np.inf), rows.position[:, ::-1]))
 
 
 def _decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> _Shapes:
