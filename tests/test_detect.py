@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,10 @@ def _picture(seed: int = 0) -> tuple[np.ndarray, fits.Header]:
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_model(threshold=0.5).save(tmp_path_factory.mktemp("model") / "small.safetensors")
+    by_pixels = {"moment_mean": {"place": 5.0, "axes": 5.0, "angle": 1.0}}
+    by_pixels |= {"flux_mean": {"network": 0.5, "aperture": 0.1}}
+    model = replace(small_model(threshold=0.5), metadata=by_pixels)
+    return model.save(tmp_path_factory.mktemp("model") / "small.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,8 @@ def test_neither_tiles_nor_workers_nor_back_end_change_the_catalogue(
         np.testing.assert_allclose(found.table[name].value, whole.table[name].value, atol=1e-3)
     for name in ("peak_flux", "local_rms"):
         np.testing.assert_array_equal(found.table[name].value, whole.table[name].value)
+    for name in ("int_flux", "aper_flux", "bmaj", "bmin", "bmaj_deconv"):
+        np.testing.assert_allclose(found.table[name].value, whole.table[name].value, rtol=2e-3, err_msg=name)
     np.testing.assert_array_equal(found.table["flags"], whole.table["flags"])
     np.testing.assert_array_equal(found.table["name"], whole.table["name"])
 
