@@ -167,6 +167,8 @@ def test_fluxes_of_bright_sources_are_those_of_their_pixels() -> None:
     shape = {"bmaj": bmaj, "bmin": bmaj * rng.uniform(0.3, 1.0, 100), "theta": rng.uniform(-1.5, 1.5, 100)}
     sources = {"x": x, "y": y, "int_flux": np.exp(rng.uniform(np.log(300), np.log(5000), 100)), **shape}
     pixels, truth = inject_gaussians(noise.astype(np.float32), sources, PixelBeam(3.0, 3.0, 0.0))
+    every = skadetect.detect((pixels, sky_header(side, side)), threshold=0.1).to_pandas()
+    assert cKDTree(every[["y", "x"]]).query(truth[["y", "x"]])[0].max() < 1.0
     found = skadetect.detect((pixels, sky_header(side, side))).to_pandas()
     distance, row = cKDTree(found[["y", "x"]]).query(truth[["y", "x"]])
     seen = distance < 1.0  # a large one may be improbable: bright pieces of larger sources look alike

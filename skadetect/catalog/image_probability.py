@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
@@ -151,7 +152,7 @@ def isolation(position: ArrayLike, counted: ArrayLike, area: float) -> Floats:
     number = int(np.count_nonzero(counted))
     if not number:
         return np.full(len(position), np.inf)
-    distance, _ = cKDTree(position[counted], **_QUICK).query(position, k=2, workers=-1)
+    distance, _ = cKDTree(position[counted], **_QUICK).query(position, k=2, workers=numba.get_num_threads())
     nearest = np.where(counted, distance[:, 1], distance[:, 0])  # the first one of a row is the row itself
     return np.asarray(nearest / (0.5 * np.sqrt(area / number)), np.float64)
 

@@ -85,8 +85,8 @@ class MomentMean:
         return cls(**metadata.get("moment_mean", {}))
 
     def to_dict(self) -> dict[str, float]:
-        """Plain data, for a model's metadata."""
-        return asdict(self)
+        """Plain data, for a model's metadata; JSON has no infinite numbers, which are the default."""
+        return {name: value for name, value in asdict(self).items() if np.isfinite(value)}
 
     def ellipse(self, seen: Seen) -> tuple[Ellipses, Floats]:
         """The intrinsic ellipse of each source and what is left of the error of its angle.
@@ -105,7 +105,7 @@ class MomentMean:
         theta, turned = self._angle(seen)
         squares = []
         for axis, turn in zip(seen.own[:2], (0.0, 0.5 * np.pi), strict=True):
-            power = seen.snr * (axis**2 + UNSEEN * seen.beam) / seen.area
+            power = axis_power(axis**2, seen.snr, area=seen.area, beam=seen.beam)
             share = np.where(seen.known, weight(power, self.axes), 0.0)
             squares.append(axis**2 + share * (_along(seen.moments, theta + turn) - axis**2))
         along, across = (np.sqrt(np.maximum(square, 0.0)) for square in squares)
@@ -123,6 +123,21 @@ class MomentMean:
         skew = 0.5 * (_along(seen.moments, theta + 0.25 * np.pi) - _along(seen.moments, theta - 0.25 * np.pi))
         bent = 0.5 * np.arctan2(2.0 * share * skew, gap + share * (along - across - gap))
         return theta + bent, share
+
+
+def axis_power(square: ArrayLike, snr: ArrayLike, *, area: ArrayLike, beam: ArrayLike) -> Floats:
+    """How much better the moments know an axis than the network, which is off by a share of its square.
+
+    Parameters
+    ----------
+    square : array (n,)
+        Squared intrinsic FWHM.
+    snr : array (n,)
+        Of the peak.
+    area, beam : array (n,)
+        bmaj times bmin through the beam, and of the beam, in the same unit.
+    """
+    return np.asarray(snr) * (np.asarray(square) + UNSEEN * np.asarray(beam)) / np.asarray(area)
 
 
 def weight(power: ArrayLike, alike: float) -> Floats:

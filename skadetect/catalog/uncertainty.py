@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skadetect.beams import FWHM_PER_SIGMA, PixelBeam
-from skadetect.catalog.moment_mean import ALIKE, UNSEEN, weight
+from skadetect.catalog.moment_mean import ALIKE, UNSEEN, axis_power, weight
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,10 @@ def floor_scale(error: str, columns: Mapping[str, Any], *, beam: PixelBeam) -> A
     values = np.asarray(columns["bmaj" if name in ("ra", "dec") else name], np.float64)
     if name in ("bmaj", "bmin"):
         through = beam.bmaj if name == "bmaj" else beam.bmin
-        own = np.maximum(values**2 - through**2, 0.0) + UNSEEN * beam.fwhm**2
-        power = columns["snr"] * own / np.multiply(columns["bmaj"], columns["bmin"])
-        return own / (2.0 * values) * np.sqrt(1.0 - weight(power, ALIKE))
+        square, area = np.maximum(values**2 - through**2, 0.0), np.multiply(columns["bmaj"], columns["bmin"])
+        power = axis_power(square, columns["snr"], area=area, beam=beam.fwhm**2)
+        network = np.sqrt(1.0 - weight(power, ALIKE))
+        return network * (square + UNSEEN * beam.fwhm**2) / (2.0 * values)
     return values
 
 
