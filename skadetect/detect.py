@@ -11,13 +11,18 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skadetect import arena
 from skadetect.blanking import blank
 from skadetect.catalog.build import build_catalog
 from skadetect.catalog.catalog import Catalog
+from skadetect.catalog.coarser import Coarser
 from skadetect.catalog.cube_build import build_cube_catalog
+from skadetect.catalog.evidence import Taken
 from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
+from skadetect.distribute import Pool
 from skadetect.errors import ConfigError, InputError
 from skadetect.image import BeamLike, Image, Source, open_image
 from skadetect.job import workers
@@ -26,9 +31,10 @@ from skadetect.nn.backends.select import resolve
 from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, judge_beside, merge_levels
 from skadetect.resample import match_sampling
-from skadetect.search import Search, bar, search_view
+from skadetect.residual import residual_view
+from skadetect.search import Part, Search, bar, search_view, sky_model
 from skadetect.second_look import AGAIN
-from skadetect.views import level_views
+from skadetect.views import averaged_view
 
 __all__ = ["DetectOptions", "Detector", "detect"]
 
@@ -38,8 +44,6 @@ logger = logging.getLogger(__name__)
 SPARSE = 1 / 500
 #: Pixels of an image that surely has several tiles: its workers start at once.
 MANY_PIXELS = 1 << 24
-
-Part = tuple[Detections, Image]
 
 
 def detect(image: Source | Image, *, options: DetectOptions | None = None, **changes: Any) -> Catalog:
@@ -128,22 +132,16 @@ class Detector:
         normalization = run.model.normalization
         view = match_sampling(original, normalization.fwhm_range, normalization.channel_range)
         count = 1 + count_levels(view, run.model, self.options.levels)
-        views = level_views(view, count, store=run.view_store(view))
-        parts, seconds = [], 0.0
         with arena.run(), workers(self._device, self.options) as pool:
             if math.prod(view.shape) >= MANY_PIXELS:
                 pool.start()  # while the background is estimated
-            for level, seen in enumerate(views):
-                rows, network = search_view(run, seen, pool, level=level)
-                parts.append((rows, seen))
-                seconds += network
-        parts = judge_beside(merge_levels(parts, run.model), run.model, run.threshold)
+            parts = _search_levels(run, view, pool, count)
         meta = {
             "thresh": run.threshold,
             "modelsha": run.digest,
             "resampled": view.factor,
             "levels": count,
-            "network_seconds": round(seconds, 3),
+            "network_seconds": round(sum(part.seconds for part in parts), 3),
         }
         catalog = _catalog(run, parts, meta)
         catalog.meta["wall_seconds"] = wall = round(time.perf_counter() - started, 3)
@@ -283,12 +281,40 @@ def _without_flagged(image: Image, options: DetectOptions) -> Image:
     )
 
 
+def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Part]:
+    """What is found in an image, and in coarser views of it."""
+    store, parts, taken = run.view_store(view), [search_view(run, view, pool)], []
+    for level in range(1, count):
+        last = parts[-1]
+        if view.ndim == 3:
+            coarser = averaged_view(view, last.view, level, store=store)
+        else:
+            taken.append(Taken(sky_model(last, run.model), last.view))
+            sources = taken[-1].sources
+            coarser = store.keep(residual_view(last.view, sources), level, without=sources.digest)
+        parts.append(search_view(run, coarser, pool, level=level, taken=taken))
+    return parts
+
+
 def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:
     """The catalogue of an image or of a cube."""
     if run.image.ndim == 3:
-        return build_cube_catalog(parts, run.model, meta=meta)
-    ((rows, view),) = parts
-    return build_catalog(_to_original(rows, view), _as_seen(run.image, view), run.model, meta=meta)
+        levels = merge_levels([(part.rows, part.view) for part in parts], run.model)
+        return build_cube_catalog(judge_beside(levels, run.model, run.threshold), run.model, meta=meta)
+    first, *others = parts
+    image = _as_seen(run.image, first.view)
+    rows = _to_original(first.rows, first.view)
+    coarser = [_coarser(part, first) for part in others]
+    return build_catalog(rows, image, run.model, coarser=coarser, meta=meta)
+
+
+def _coarser(part: Part, first: Part) -> Coarser:
+    """What was found in a smoothed view, with the noise of the image at its place."""
+    position = (part.view.to_original(part.rows.position) + 0.5) / first.view.factor - 0.5
+    shape = np.array(first.view.shape[1:])
+    where = np.clip(np.floor(position + 0.5), 0, shape - 1).astype(np.int64)
+    level, rms = first.background.spectra(np.zeros(len(where), np.int64), 1, where)
+    return Coarser(part.rows, part.view, rms[:, 0], level[:, 0])
 
 
 def _as_seen(original: Image, view: Image) -> Image:

@@ -50,8 +50,8 @@ class DetectOptions:
     flag_channels : str or None
         Channels of a cube to leave out, 0-based: "0-15, 200, 900-910".
     levels : int or None
-        How often a cube is searched again at twice the pixel size, for galaxies larger than the network's
-        own range; None goes by the model and the size of the image.
+        How often an image or cube is searched again at twice the pixel size, for sources larger than the
+        network's own range; None goes by the model and the size of the image.
     products : str or None
         Folder for a cubelet, moment maps, a spectrum and a picture of each galaxy in a cube.
     scheduler : str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,11 @@ MAPPED = 1 << 14
 
 @dataclass(frozen=True)
 class Job:
-    """What every task needs besides its tile; sent to each worker once."""
+    """What every task needs besides its tile; sent to each worker once.
+
+    `least_peak` is the signal to noise of a pixel that a source has in its middle: without one a tile is
+    empty.
+    """
 
     image: Image
     background: Background
@@ -64,6 +69,7 @@ class Job:
     device: str
     precision: str = "fp16"
     orientations: int = 1
+    least_peak: float = -math.inf
 
 
 def plan(job: Job, options: DetectOptions, *, held: float = 0.0) -> tuple[TileGrid, Crew]:
@@ -205,10 +211,12 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
     own = tuple(slice(a - r, b - r) for a, b, r in zip(tile.own_lo, tile.own_hi, tile.read_lo, strict=True))
     if not any(np.isfinite(plane).any() for plane in pixels[own]):
         return Detections.empty(ndim, len(model.parameters)), 0.0
-    watch = Stopwatch()
+    watch, s = Stopwatch(), _signal_to_noise(tile, job, pixels)
+    if not _stands_out(s, own, job.least_peak):
+        return Detections.empty(ndim, len(model.parameters)), 0.0
     found = candidates(
         model,
-        _signal_to_noise(tile, job, pixels),
+        s,
         job.image.pixel_beam,
         backend=get_backend(job.device, job.precision, worker=distribute.worker_number()),
         threshold=job.threshold,
@@ -219,6 +227,7 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
     corner = found.position + 0.5
     low, high = (np.array([getattr(part, end) for part in own])[-ndim:] for end in ("start", "stop"))
     found = found.take(((corner >= low) & (corner < high)).all(axis=1))
+    found = found.take(_middle(s, _places(found)) >= job.least_peak)
     found = _measured(found, tile, job, pixels)
     origin = np.array(tile.read_lo, float)[-ndim:]
     return found.with_(position=found.position + origin, boxes=found.boxes + origin), watch.network
@@ -292,6 +301,25 @@ def _signal_to_noise(tile: Tile, job: Job, pixels: NDArray[np.float32]) -> NDArr
     if job.model.head.ndim == 3:
         fill_blanks(s, pixels, job.image.pixel_beam, low=tile.read_lo, high=job.image.shape)
     return s
+
+
+def _stands_out(s: NDArray[np.float32], own: tuple[slice, ...], least: float) -> bool:
+    """Whether a source whose middle is as bright as that may have its centre in the owned part."""
+    if least == -math.inf:
+        return True
+    around = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in own)
+    return bool((s[around] >= least).any())  # NaN is not
+
+
+def _middle(s: NDArray[np.float32], place: Floats) -> Floats:
+    """Highest finite pixel of the nine around each position (z, y, x) in its plane; -inf if none is."""
+    z, y, x = np.floor(place + 0.5).astype(np.int64).T
+    highest = np.full(len(place), -np.inf)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            rows, columns = np.clip(y + dy, 0, s.shape[1] - 1), np.clip(x + dx, 0, s.shape[2] - 1)
+            highest = np.fmax(highest, s[np.clip(z, 0, s.shape[0] - 1), rows, columns])
+    return highest
 
 
 def _measured(found: Detections, tile: Tile, job: Job, pixels: NDArray[np.float32]) -> Detections:

@@ -23,6 +23,9 @@ from skadetect.parameters import decode
 
 #: Pixels along the shorter side that a level has at least.
 LEAST_SIDE = 8
+#: Beams along the shorter side that a smoothed view of an image has at least, and how often it is smoothed at
+#: most: emission beyond some hundred beams is the interferometer's blind side.
+LEAST_BEAMS, MOST_SMOOTHINGS = 12.0, 6
 #: Longer side (y or x) of the boxes that a level measures well, in its pixels; twice the low end is below the
 #: high end, so that every galaxy is within the range of some level.
 SIZE_RANGE = (7.0, 16.0)
@@ -71,10 +74,11 @@ def count_levels(image: Image, model: Model, wanted: int | None) -> int:
     wanted : int or None
         At most so many; None for as many as make sense if the model is made for it, and none else.
     """
-    if image.ndim == 2 or (wanted is None and not model.metadata.get("pyramid", False)):
+    if wanted is None and not model.metadata.get("pyramid", False):
         return 0
+    least = LEAST_SIDE if image.ndim == 3 else LEAST_BEAMS * image.pixel_beam.fwhm
     possible, side = 0, min(image.shape[1:])
-    while side // 2 ** (possible + 1) >= LEAST_SIDE:
+    while side // 2 ** (possible + 1) >= least and (image.ndim == 3 or possible < MOST_SMOOTHINGS):
         possible += 1
     return possible if wanted is None else min(wanted, possible)
 

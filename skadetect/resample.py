@@ -159,7 +159,7 @@ def _resampled(
     return replace(
         image,
         pixels=source,
-        wcs=_scaled_wcs(image.wcs, factor, source.shape),
+        wcs=scaled_wcs(image.wcs, factor, source.shape),
         beam=sky,
         pixel_beam=beam,
         pixel_scale=image.pixel_scale * factor,
@@ -168,7 +168,7 @@ def _resampled(
     )
 
 
-def _scaled_wcs(wcs: WCS, factor: float, shape: Corner) -> WCS:
+def scaled_wcs(wcs: WCS, factor: float, shape: Corner) -> WCS:
     """Coordinates of pixels `factor` times as large, with the corner of the image where it was."""
     scaled = wcs.deepcopy()
     scaled.wcs.crpix = (wcs.wcs.crpix - 0.5) / factor + 0.5

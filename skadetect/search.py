@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,8 +18,10 @@ from tqdm import tqdm
 from skadetect import arena
 from skadetect.background import Background, BackgroundOptions, estimate_background
 from skadetect.blanking import blank, find_bad_channels
-from skadetect.catalog.build import image_probabilities
+from skadetect.catalog.assemble import chunks
 from skadetect.catalog.cube_build import cube_probabilities
+from skadetect.catalog.evidence import Taken, coarse_probabilities, image_probabilities
+from skadetect.catalog.shapes import measured
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.distribute import Pool
@@ -28,6 +31,7 @@ from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan
 from skadetect.memory import Crew, trim
 from skadetect.nn.model import Model
 from skadetect.second_look import SecondLook, near, windows
+from skadetect.sky_model import SkyModel
 from skadetect.tiling import Tile, TileGrid
 from skadetect.views import ViewStore, view_key
 
@@ -35,8 +39,12 @@ logger = logging.getLogger(__name__)
 
 #: Pixels of a cell of a channel that are looked at: there are many channels, and a median over neighbours.
 CUBE_SAMPLES = 1600
-#: Share of the memory that a view of a cube at a coarser level may take.
+#: Share of the memory that a view at a coarser level may take.
 HELD_SHARE = 0.15
+#: Signal to noise of a pixel in the middle of what is found in a smoothed image.
+COARSE_PEAK = 4.5
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,29 @@ class Search:
         return ViewStore(held_room(self.device, self.options), folder, key or {})
 
 
-def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tuple[Detections, float]:
-    """Merged detections in one view of an image, and the network's wall seconds.
+@dataclass(frozen=True)
+class Part:
+    """What was found in one view of an image.
+
+    Attributes
+    ----------
+    rows : Detections
+        In pixels of the view.
+    view : Image
+    background : Background
+        Of the view.
+    seconds : float
+        Wall seconds of the network.
+    """
+
+    rows: Detections
+    view: Image
+    background: Background
+    seconds: float
+
+
+def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: Sequence[Taken] = ()) -> Part:
+    """Merged detections in one view of an image.
 
     Parameters
     ----------
@@ -113,15 +142,20 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tupl
         From `skadetect.job.workers`.
     level : int
         How often the resolution was halved; see `skadetect.pyramid`.
+    taken : sequence of Taken
+        Of a smoothed view of an image: the sources that were found in finer views and are not in it any more.
     """
     options = run.options
     with bar(options.progress, "background" + _of(level)) as show:
         background = estimate_background(view, background_options(view), progress=show)
     view = _without_bad_channels(view, background)
     model, looks = (run.model, options.orientations or 1) if run.again is None else (run.first, 1)
-    job = Job(view, background, model, run.least_score(model), run.device, options.precision, looks)
+    least_peak = COARSE_PEAK if taken else -math.inf
+    job = Job(
+        view, background, model, run.least_score(model), run.device, options.precision, looks, least_peak
+    )
     second = _second_look(run, job, level)  # planned now, so that too little memory shows before hours
-    rows, seconds = _tiles(run, job, pool, level)
+    rows, seconds = _tiles(run, job, pool, level, taken)
     if view.ndim == 2:  # no more tiles: millions of rows have their memory now
         arena.release()
         trim()
@@ -129,8 +163,19 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0) -> tupl
     if second is not None:
         rows, more = _look_again(run, *second, rows, pool, level)
         seconds += more
-    rows = _judged(rows, view, run.model, level, covered=background.covered)
-    return _probable(rows, run.threshold), seconds
+    found = Part(rows, view, background, seconds)
+    return replace(found, rows=_probable(_judged(found, run.model, level, taken), run.threshold))
+
+
+def sky_model(found: Part, model: Model) -> SkyModel:
+    """What was found in an image, as the network and the pixels together see it, in pixels of the view."""
+    seen = [_seen(rows, found.view, model) for rows in chunks(found.rows)]
+    centre, flux, bmaj, bmin, theta = (
+        np.concatenate([np.empty((0, 2) if k == 0 else 0), *(part[k] for part in seen)]) for k in range(5)
+    )
+    return SkyModel.of(
+        centre, flux, (bmaj, bmin, theta), beam=found.view.pixel_beam, noise=found.rows.local_rms
+    )
 
 
 def background_options(view: Image) -> BackgroundOptions | None:
@@ -156,10 +201,19 @@ class bar:
         self._bar.close()
 
 
-def _tiles(run: Search, job: Job, pool: Pool, level: int) -> tuple[Detections, float]:
+def _seen(rows: Detections, view: Image, model: Model) -> tuple[Floats, ...]:
+    """Places, fluxes and ellipses through the beam."""
+    shapes, rows, _ = measured(rows, view, model)
+    return rows.position, shapes.int_flux, *shapes.convolved
+
+
+def _tiles(run: Search, job: Job, pool: Pool, level: int, taken: Sequence[Taken]) -> tuple[Detections, float]:
     """Candidates of all of a view."""
     grid, crew = plan(job, run.options, held=_held(run, level))
-    ledger = _ledger(run, job, f"level-{level}", {"tile": list(grid.tile_shape)})
+    key: dict[str, Any] = {"tile": list(grid.tile_shape)}
+    if taken:
+        key["without"] = taken[-1].sources.digest
+    ledger = _ledger(run, job, f"level-{level}", key)
     with bar(run.options.progress, "tiles" + _of(level)) as show:
         return detect_tiles(job, grid, pool, crew=crew, ledger=ledger, show=show)
 
@@ -176,7 +230,7 @@ def _look_again(
     run: Search, job: Job, planned: tuple[TileGrid, Crew], rows: Detections, pool: Pool, level: int
 ) -> tuple[Detections, float]:
     """What is there where one look found something plausible, by the mean of several looks."""
-    rows = _judged(rows, job.image, run.first, level)
+    rows = _with_prob(rows, cube_probabilities(rows, job.image, run.first, level=level))
     centres = _probable(rows, run.least_again).position
     grid, crew = planned
     tiles = windows(centres, grid, most=grid.most_read)
@@ -205,12 +259,17 @@ def _held(run: Search, level: int) -> float:
     return 4 / 3 * held_room(run.device, run.options) if level else 0.0
 
 
-def _judged(rows: Detections, view: Image, model: Model, level: int, *, covered: float = 1.0) -> Detections:
+def _judged(found: Part, model: Model, level: int, taken: Sequence[Taken]) -> Detections:
     """Rows with their probabilities, if the model knows them."""
-    if view.ndim == 2:
-        known = image_probabilities(rows, view, model, covered=covered)
-    else:
-        known = cube_probabilities(rows, view, model, level=level)
+    rows, view, covered = found.rows, found.view, found.background.covered
+    if view.ndim == 3:
+        return _with_prob(rows, cube_probabilities(rows, view, model, level=level))
+    if taken:
+        return _with_prob(rows, coarse_probabilities(rows, view, model, taken, covered=covered))
+    return _with_prob(rows, image_probabilities(rows, view, model, covered=covered))
+
+
+def _with_prob(rows: Detections, known: Floats | None) -> Detections:
     return rows if known is None else rows.with_(prob=known)
 
 

@@ -1,4 +1,4 @@
-"""The same cube on pixels two, four, ... times as large, in memory or on disk so that it is read once."""
+"""The same image on pixels two, four, ... times as large, in memory or on disk so that it is read once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from skadetect import __version__
 from skadetect.image import Image
-from skadetect.job import slabs
+from skadetect.job import SLAB, slabs
 from skadetect.ledger import file_identity
-from skadetect.pixels import ArrayPixels, AxisOrder, FitsPixels, PixelSource
+from skadetect.pixels import ArrayPixels, AxisOrder, Corner, FitsPixels, PixelSource
 from skadetect.resample import BlockMeanPixels, block_mean
 
 logger = logging.getLogger(__name__)
@@ -78,13 +78,22 @@ class ViewStore:
         """Whether a view of this shape will be written to a file."""
         return _bytes(shape) > self.memory and self._has_disk(shape)
 
-    def keep(self, view: Image, level: int) -> Image:
-        """The same view with its pixels in memory or in a file, or as it is where there is no room."""
+    def keep(self, view: Image, level: int, *, without: str = "") -> Image:
+        """The same view with its pixels in memory or in a file, or as it is where there is no room.
+
+        Parameters
+        ----------
+        view : Image
+        level : int
+            How often its resolution was halved.
+        without : str
+            Digest of the sources that were taken out of it.
+        """
         if _bytes(view.shape) <= self.memory:
             pixels = np.empty(view.shape, np.float32)
             _fill(pixels, view)
             return replace(view, pixels=ArrayPixels(pixels, _ORDER))
-        path = self._path(level)
+        path = self._path(level, without)
         if path is None or not (path.exists() or self._has_disk(view.shape)):
             return view
         try:
@@ -92,16 +101,17 @@ class ViewStore:
         except OSError as error:
             reason = error.strerror or error
             logger.warning(
-                "%s: %s cannot be written (%s); the cube is read again instead", view.name, path, reason
+                "%s: %s cannot be written (%s); the file is read again instead", view.name, path, reason
             )
             return view
         return replace(view, pixels=FitsPixels(path, 0, np.dtype(np.float32).str, view.shape, _ORDER))
 
-    def _path(self, level: int) -> Path | None:
+    def _path(self, level: int, without: str) -> Path | None:
         """The file of a level; another key has another name."""
         if self.folder is None:
             return None
-        digest = hashlib.sha256(json.dumps(dict(self.key), sort_keys=True).encode()).hexdigest()[:16]
+        key = {**self.key, **({"without": without} if without else {})}
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         return self.folder / f"view-{level}-{digest}.f32"
 
     def _has_disk(self, shape: tuple[int, ...]) -> bool:
@@ -111,37 +121,45 @@ class ViewStore:
         return place is not None and _bytes(shape) <= DISK_SHARE * shutil.disk_usage(place).free
 
 
-def level_views(image: Image, count: int, *, store: ViewStore) -> Iterator[Image]:
-    """The image, and its means of 2 x 2, 4 x 4 ... pixels in each channel, each made of the one before.
+def averaged_view(first: Image, before: Image, level: int, *, store: ViewStore) -> Image:
+    """Means of 2 x 2 pixels of a view of a cube, in each channel.
 
     Parameters
     ----------
-    image : Image
-    count : int
-        Views in all.
+    first, before : Image
+        The cube, and its view on the level before.
+    level : int
+        Of the new view, from 1.
     store : ViewStore
-        Keeps the coarser ones, so that their search need not read the whole file again and again; what they
-        show does not depend on it.
+        Keeps it, so that its search need not read the whole file again and again; what it shows does not
+        depend on that.
     """
-    yield image
-    before, raised = image.pixels, 1.0
-    for level in range(1, count):
-        view = block_mean(image, 2**level)
-        gain = view.pixel_beam.area * 4.0**level / image.pixel_beam.area
-        pixels: PixelSource = BlockMeanPixels(before, 2, gain / raised)
-        view = store.keep(replace(view, pixels=pixels), level)
-        before, raised = view.pixels, gain
-        yield view
+    view = block_mean(first, 2**level)
+    raised = before.pixel_beam.area * 4.0 ** (level - 1) / first.pixel_beam.area
+    gain = view.pixel_beam.area * 4.0**level / first.pixel_beam.area
+    pixels: PixelSource = BlockMeanPixels(before.pixels, 2, gain / raised)
+    return store.keep(replace(view, pixels=pixels), level)
 
 
 def _bytes(shape: tuple[int, ...]) -> int:
     return 4 * math.prod(shape)
 
 
+def _pieces(view: Image) -> Iterator[tuple[Corner, Corner]]:
+    """Windows of whole rows that follow each other in a file, none of them large."""
+    depth, height, width = view.shape
+    if depth > 1:
+        yield from (((start, 0, 0), (stop, height, width)) for start, stop in slabs(view.shape, view))
+        return
+    rows = max(1, int(SLAB / (width * max(view.factor, 1.0) ** 2)))
+    for start in range(0, height, rows):
+        yield (0, start, 0), (1, min(start + rows, height), width)
+
+
 def _fill(pixels: NDArray[np.float32], view: Image) -> None:
-    """Read a view, a slab at a time."""
-    for start, stop in slabs(view.shape, view):
-        pixels[start:stop] = view.read((start, 0, 0), (stop, *view.shape[1:]))
+    """Read a view, a piece at a time."""
+    for low, high in _pieces(view):
+        pixels[low[0] : high[0], low[1] : high[1]] = view.read(low, high)
 
 
 def _write(path: Path, view: Image) -> None:
@@ -149,12 +167,12 @@ def _write(path: Path, view: Image) -> None:
     if path.exists() and path.stat().st_size == _bytes(view.shape):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    logger.info("%s: averaged pixels are kept in %s (%.3g GB)", view.name, path, _bytes(view.shape) / 1e9)
+    logger.info("%s: coarser pixels are kept in %s (%.3g GB)", view.name, path, _bytes(view.shape) / 1e9)
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            for start, stop in slabs(view.shape, view):
-                view.read((start, 0, 0), (stop, *view.shape[1:])).tofile(file)
+            for low, high in _pieces(view):
+                view.read(low, high).tofile(file)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

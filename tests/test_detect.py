@@ -85,6 +85,23 @@ def test_neither_tiles_nor_workers_nor_back_end_change_the_catalogue(
     np.testing.assert_array_equal(found.table["name"], whole.table["name"])
 
 
+@pytest.mark.parametrize(
+    "changes", [{"tile": 24}, {"tile": 64, "workers": 2}, {"max_memory": "600MB"}], ids=str
+)
+def test_nor_do_they_change_what_is_found_in_smoothed_views(
+    changes: dict[str, object], model_file: Path, image_file: Path, whole: Catalog
+) -> None:
+    one = skadetect.detect(image_file, model=str(model_file), tile=256, levels=1)
+    found = skadetect.detect(image_file, model=str(model_file), levels=1, **changes)
+    scale = np.asarray(found.table["scale"])
+    assert (scale == 1).sum() == len(whole) and (scale == 2).sum() > 5 and one.meta["levels"] == 2
+    np.testing.assert_array_equal(scale, one.table["scale"])
+    for name in ("x", "y"):
+        np.testing.assert_allclose(found.table[name].value, one.table[name].value, atol=2e-3)
+    for name in ("int_flux", "bmaj", "snr"):
+        np.testing.assert_allclose(found.table[name].value, one.table[name].value, rtol=5e-3, err_msg=name)
+
+
 def test_nothing_on_blank_pixels_and_their_neighbours_are_flagged(whole: Catalog) -> None:
     x, y = whole.table["x"].value, whole.table["y"].value
     assert not ((x < 28) & (y < 18)).any()
@@ -249,6 +266,20 @@ def test_a_killed_run_goes_on_from_its_finished_tiles(
     assert 5 - workers <= 9 - (len(calls) - before) <= before - 1
     assert sorted(set(calls)) == list(range(9))
     np.testing.assert_allclose(found.table["x"].value, whole.table["x"].value, atol=1e-3)
+
+
+def test_smoothed_views_are_kept_for_a_later_run(tmp_path: Path, model_file: Path, image_file: Path) -> None:
+    options, parts = DetectOptions(tile=64, levels=1), tmp_path / "parts"
+    first = Detector(model_file, options=options).detect(image_file, resume_folder=parts)
+    tiles = {path.name: path.stat().st_mtime_ns for path in (parts / "level-1").glob("tile-*.npz")}
+    assert tiles
+    again = Detector(model_file, options=options).detect(image_file, resume_folder=parts)
+    assert tiles == {path.name: path.stat().st_mtime_ns for path in (parts / "level-1").glob("tile-*.npz")}
+    np.testing.assert_array_equal(first.table["x"].value, again.table["x"].value)
+    # other sources taken out are another view
+    other = replace(options, threshold=0.55)
+    Detector(model_file, options=other).detect(image_file, resume_folder=parts)
+    assert tiles != {path.name: path.stat().st_mtime_ns for path in (parts / "level-1").glob("tile-*.npz")}
 
 
 def test_a_cube_is_no_image(model_file: Path) -> None:

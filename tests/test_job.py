@@ -156,3 +156,23 @@ def test_levels_of_a_cube_are_tiled_alike(job: Job) -> None:
     assert len(found) == len(again) > 10
     np.testing.assert_allclose(found.position, again.position, atol=1e-3)
     assert (found.position[:, 1:] < np.array([25, 31])).all()
+
+
+@pytest.mark.parametrize("tile", [16, 40, 200])
+def test_only_what_stands_out_is_looked_at(tile: int, job: Job, whole: Detections, image: Image) -> None:
+    least = replace(job, least_peak=7.0)
+    found = _found(least, tile=tile)
+    assert 3 < len(found) < len(whole)
+    s = np.pad(job.background.snr(image.read((0, 0, 0), SHAPE), (0, 0, 0)), 1, constant_values=np.nan)
+
+    def middle(rows: Detections) -> np.ndarray:
+        z, y, x = np.floor(rows.position + 1.5).astype(int).T
+        return np.fmax.reduce([s[z, y + j, x + i] for j in (-1, 0, 1) for i in (-1, 0, 1)])
+
+    assert (middle(found) >= 7.0).all()
+    # what is left out drops no other one any more
+    bright = whole.take(middle(whole) >= 7.0)
+    assert {tuple(p) for p in np.round(bright.position, 2)} <= {tuple(p) for p in np.round(found.position, 2)}
+    grid, _ = plan(least, DetectOptions(tile=tile))
+    nothing = replace(job, least_peak=1e9)
+    assert [detect_tile(each, nothing)[1] for each in grid] == [0.0] * len(grid)  # the network had a rest

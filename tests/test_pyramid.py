@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skadetect.beams import PixelBeam
 from skadetect.boxes import pairwise_overlap
 from skadetect.pyramid import (
     SAME_FLUX,
@@ -135,11 +136,15 @@ def test_every_size_is_within_the_range_of_some_level(side: float) -> None:
         ((99, 256, 256), 3, True, 2, 2),
         ((99, 256, 256), 3, False, None, 0),
         ((99, 256, 256), 3, False, 1, 1),
-        ((1, 256, 256), 2, True, 3, 0),
+        ((1, 512, 600), 2, True, None, 3),  # twelve beams of four pixels along the shorter side
+        ((1, 512, 600), 2, True, 1, 1),
+        ((1, 512, 600), 2, False, None, 0),
+        ((1, 512, 600), 2, False, 2, 2),
+        ((1, 90000, 90000), 2, True, None, 6),
     ],
 )
 def test_levels_go_as_far_as_image_model_and_options_allow(
     shape: tuple[int, int, int], ndim: int, pyramid: bool, wanted: int | None, count: int
 ) -> None:
-    image = SimpleNamespace(shape=shape, ndim=ndim)
+    image = SimpleNamespace(shape=shape, ndim=ndim, pixel_beam=PixelBeam(4.0, 4.0))
     assert count_levels(image, SimpleNamespace(metadata={"pyramid": pyramid}), wanted) == count  # type: ignore[arg-type]

@@ -102,9 +102,9 @@ def test_a_search_finds_what_is_above_the_threshold_and_keeps_its_tiles(cube: Pa
     every = search(cube, model, tmp_path)
     some = search(cube, model, threshold=0.45)
     with workers("cpu", every.options) as pool:
-        rows, seconds = search_view(every, every.image, pool)
-        fewer, _ = search_view(some, some.image, pool)
-    assert len(rows) > len(fewer) > 0 and seconds > 0
+        found, fewer = search_view(every, every.image, pool), search_view(some, some.image, pool).rows
+    rows = found.rows
+    assert len(rows) > len(fewer) > 0 and found.seconds > 0
     assert rows.score.min() >= 0.3 and fewer.score.min() >= 0.45
     assert list((tmp_path / "level-0").glob("tile-*.npz"))
     assert not (tmp_path / "level-0-again").exists()
@@ -120,7 +120,7 @@ def test_of_a_calibrated_model_of_images_rows_are_kept_by_their_probability(plan
         search(plane, calibrated, threshold=0.6),
     )
     with workers("cpu", plain.options) as pool:
-        rows, judged, sure = (search_view(run, plane, pool)[0] for run in (plain, known, few))
+        rows, judged, sure = (search_view(run, plane, pool).rows for run in (plain, known, few))
     assert np.isnan(rows.prob).all() and len(rows) > 3
     columns = dict.fromkeys(COLUMNS, 1.0)  # most are not among the slopes
     expected = odds.probability(columns | {"score": rows.score, "snr": rows.peak / rows.local_rms})

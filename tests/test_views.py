@@ -14,7 +14,7 @@ import pytest
 from skadetect.image import Image, open_image
 from skadetect.pixels import ArrayPixels, FitsPixels
 from skadetect.resample import block_mean
-from skadetect.views import ViewStore, level_views
+from skadetect.views import ViewStore, averaged_view
 from tests.fits_files import sky_header
 
 COUNT = 4
@@ -29,7 +29,10 @@ def image() -> Image:
 
 
 def _views(image: Image, store: ViewStore) -> list[Image]:
-    return list(level_views(image, COUNT, store=store))
+    views = [image]
+    for level in range(1, COUNT):
+        views.append(averaged_view(image, views[-1], level, store=store))
+    return views
 
 
 def _all(view: Image) -> np.ndarray:

@@ -158,14 +158,39 @@ def fit_reliability(
     constant = np.ones(len(real)) if given is None else np.zeros(len(real))  # one that is given stays
     design = np.column_stack([known[:, fitted], constant])
 
-    def loss(values: Floats) -> tuple[float, Floats]:
-        odds = kept + design @ values
-        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * _RIDGE * values[:n] @ values[:n]
-        slope = design.T @ (weight * (expit(odds) - real))
-        slope[:n] += _RIDGE * values[:n]
-        return float(cost), slope
-
-    best = minimize(loss, np.zeros(n + 1), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-    slopes[fitted] = best.x[:n]
+    best = logistic_slopes(design, real, weight, ridge=np.append(np.full(n, _RIDGE), 0.0), offset=kept)
+    slopes[fitted] = best[:n]
     named = dict(zip(TERMS, slopes.tolist(), strict=True))
-    return Reliability(least_score, start.constant + float(best.x[n]), named)
+    return Reliability(least_score, start.constant + float(best[n]), named)
+
+
+def logistic_slopes(
+    design: Floats, real: NDArray[np.bool_], weight: Floats, *, ridge: Floats, offset: Floats | float = 0.0
+) -> Floats:
+    """Slopes of highest likelihood of a logistic function, under a normal prior.
+
+    Parameters
+    ----------
+    design : array (n, k)
+        What the logarithm of the odds is linear in.
+    real : array (n,), bool
+    weight : array (n,)
+        How many rows each stands for.
+    ridge : array (k,)
+        Strength of the prior on each slope.
+    offset : array (n,) or float
+        What the logarithm of the odds has beside that.
+
+    Returns
+    -------
+    array (k,)
+    """
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        odds = offset + design @ values
+        cost = weight @ (np.logaddexp(0.0, odds) - real * odds) + 0.5 * ridge @ values**2
+        return float(cost), design.T @ (weight * (expit(odds) - real)) + ridge * values
+
+    start = np.zeros(design.shape[1])
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    return np.asarray(best, np.float64)

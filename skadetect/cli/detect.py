@@ -109,8 +109,8 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option(
     "--levels",
     type=click.IntRange(min=0),
-    help="Times a cube is searched again at half the resolution, for galaxies too large for the network. "
-    "[default: by the model and the size of the cube]",
+    help="Times an image or cube is searched again at half the resolution, for sources too large for the "
+    "network. [default: by the model and the size of the image]",
 )
 @click.option(
     "--orientations",

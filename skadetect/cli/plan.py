@@ -30,7 +30,7 @@ Only the header is read; how fast this machine is comes from a trial of some sec
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--model", help="Model as for detect. [default: by the image]")
 @click.option("--beam", metavar='"BMAJ BMIN BPA"', help="Beam, where the header has none.")
-@click.option("--levels", type=click.IntRange(min=0), help="Coarser searches of a cube, as for detect.")
+@click.option("--levels", type=click.IntRange(min=0), help="Coarser searches, as for detect.")
 @click.option("--orientations", type=int, help="Ways to look at the image, as for detect.")
 @click.option("--tile", type=int, help="Side of the tiles in pixels. [default: automatic]")
 @click.option("--workers", type=int, help="Tiles worked on at a time. [default: as many as are fastest]")

@@ -8,7 +8,8 @@ import pytest
 from astropy import units as u
 
 from skadetect.beams import PixelBeam, convolve, second_moments
-from skadetect.catalog.build import build_catalog, image_probabilities
+from skadetect.catalog.build import build_catalog
+from skadetect.catalog.evidence import image_probabilities
 from skadetect.catalog.flags import Flag
 from skadetect.catalog.image_probability import ImageReliability
 from skadetect.catalog.schema import COLUMNS
