@@ -118,15 +118,13 @@ class Detector:
             Keeps the tiles that are finished, so that the same call goes on from them after a crash; remove
             it once the catalogue is safe. Only for images in files.
         products : path, optional
-            Folder for the products of each galaxy in a cube, instead of the options'.
+            Folder for products (`write_products`), instead of the options'.
         """
         started = time.perf_counter()
         return_freed_memory()
         beam = beam if beam is not None else self.options.beam
         original = image if isinstance(image, Image) else open_image(image, beam=beam)
         folder = products if products is not None else self.options.products
-        if folder is not None and original.ndim == 2:
-            raise InputError(f"{_described(original)}; products are made of the galaxies of a cube")
         original = _without_flagged(original, self.options)
         run = self._search(image, original, resume_folder)
         normalization = run.model.normalization
@@ -161,36 +159,35 @@ class Detector:
         *,
         overwrite: bool = False,
     ) -> None:
-        """Write the products of each galaxy of a cube, within the options' memory and by their workers.
+        """Write the maps of an image, or the products of each galaxy of a cube; see `skadetect.products`.
 
         Parameters
         ----------
         catalog : Catalog
-            Of the cube.
+            Of the image or cube.
         image : path, (array, header), HDU or Image
-            The cube.
+            The image or cube.
         folder : path
             Where to; it is made if it is not there.
         overwrite : bool
-            Replace files there that are of other sources.
+            Replace files there that are of something else.
 
         Raises
         ------
-        InputError
-            If the image is no cube.
         OutputError
             If a file cannot be written.
         """
-        from skadetect.products import ProductOptions, write_products  # spectral-cube imports for a second
+        from skadetect.products import ProductOptions, write_maps, write_products  # imports for a second
 
         options = self.options
-        cube = image if isinstance(image, Image) else open_image(image, beam=options.beam)
-        if cube.ndim == 2:
-            raise InputError(f"{_described(cube)}; products are made of the galaxies of a cube")
-        workers = max(options.workers, 1)
-        how = ProductOptions.for_memory(options.max_memory, workers=workers, overwrite=overwrite)
+        opened = image if isinstance(image, Image) else open_image(image, beam=options.beam)
         with bar(options.progress, "products") as show:
-            write_products(catalog, cube, folder, options=how, progress=show)
+            if opened.ndim == 2:
+                write_maps(catalog, opened, folder, overwrite=overwrite, progress=show)
+                return
+            workers = max(options.workers, 1)
+            how = ProductOptions.for_memory(options.max_memory, workers=workers, overwrite=overwrite)
+            write_products(catalog, opened, folder, options=how, progress=show)
 
     def model_for(self, image: Image) -> tuple[Model, str]:
         """The model for an image of its rank, batch norms folded, and the digest of its weights.

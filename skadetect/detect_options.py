@@ -53,7 +53,8 @@ class DetectOptions:
         How often an image or cube is searched again at twice the pixel size, for sources larger than the
         network's own range; None goes by the model and the size of the image.
     products : str or None
-        Folder for a cubelet, moment maps, a spectrum and a picture of each galaxy in a cube.
+        Folder for maps of an image (background, noise, sources, what they leave), or for a cubelet, moment
+        maps, a spectrum and a picture of each galaxy in a cube.
     scheduler : str
         What a worker is: one of the "threads" of this process, or one of "processes", started by Dask; "auto"
         takes threads where Numba's can be shared. Workers on GPUs are processes.

@@ -173,10 +173,8 @@ def test_flagged_channels_hold_no_galaxies(cube: Path, model: Model) -> None:
         Detector(model, flag_channels="70").detect(cube)
 
 
-def test_products_and_models_that_do_not_fit_are_refused(cube: Path, model: Model) -> None:
+def test_models_that_do_not_fit_are_refused(cube: Path, model: Model) -> None:
     plane = (np.zeros(SHAPE[1:], np.float32), sky_header(SHAPE[2], SHAPE[1]))
-    with pytest.raises(InputError, match="products are made of the galaxies of a cube"):
-        Detector(model).detect(plane, products="folder")
     with pytest.raises(InputError, match=r"has 2 axes .* 'small-cube' expects 3"):
         Detector(model).detect(plane)
     with pytest.raises(InputError, match=r"has 3 axes .* 'continuum' expects 2"):

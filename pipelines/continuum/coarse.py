@@ -41,7 +41,7 @@ NUMBER, LENGTHS, LOUDNESS = 6, (3.0, 50.0), (5.0, 200.0)
 #: Shares of the flux, and widths, of what half of them are made of.
 LAYERS = ((0.3, 0.55), (0.45, 1.0), (0.25, 1.6))
 #: Distance over the major axis, and factors of flux and area, within which a row is of a source.
-NEAR, FLUX, AREA = 0.35, 2.0, 3.0
+NEAR, FLUX, AREA = 0.3, 1.4, 2.0
 #: Real rows of a field beyond which its rows count less: a few fields are full of large sources.
 MANY = 40
 #: Bytes for a view.

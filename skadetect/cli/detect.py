@@ -44,6 +44,7 @@ Examples:
   skadetect detect mosaic.fits -o mosaic.parquet --max-memory 16GB --workers 8
   skadetect detect nobeam.fits -o out.fits --beam "12.5 10.1 45"
   skadetect detect sdc1.fits -o sub.txt --format sdc1 --primary-beam pb.fits
+  skadetect detect image.fits -o catalog.fits --products maps/
   skadetect detect cube.fits -o galaxies.fits --products galaxies/
   skadetect detect cube.fits -o galaxies.fits --continuum cont.fits --continuum-limit 3mJy
   skadetect detect cube.fits -o galaxies_cat.txt --format sofia --flag-channels "0-15, 700-720"
@@ -122,8 +123,8 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
 @click.option(
     "--products",
     metavar="FOLDER",
-    help="Also write a cubelet, moment maps, a spectrum and a picture of each galaxy of a cube; folder/ or "
-    "{name} as for --out.",
+    help="Also write maps of an image: background, noise, sources, what they leave, mask; of each galaxy of "
+    "a cube a cubelet, moment maps, a spectrum and a picture; folder/ or {name} as for --out.",
 )
 @click.option(
     "--tile", type=int, help="Side of the tiles in pixels; changes speed, not results. [default: automatic]"
@@ -228,8 +229,6 @@ def _run_all(jobs: Sequence[Job], detector: Detector, output: Output, *, quiet: 
 
 def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
     start = time.perf_counter()
-    if job.products is not None:
-        _check_cube(job.image, detector)
     # finished tiles wait beside the output: a killed run, started again, goes on from them
     parts = job.catalog.with_name(f".{job.catalog.name}.parts")
     catalog = detector.detect(job.image, resume_folder=parts)
@@ -252,14 +251,6 @@ def _run(job: Job, detector: Detector, output: Output, *, quiet: bool) -> None:
         from skadetect.catalog.summary import brightest
 
         click.echo(brightest(catalog, output.brightest))
-
-
-def _check_cube(path: Path, detector: Detector) -> None:
-    """Raise InputError for an image whose products are asked for, before it is searched."""
-    from skadetect.image import open_image
-
-    if open_image(path, beam=detector.options.beam).ndim == 2:
-        raise InputError(f"{path.name} is an image; products are made of the galaxies of a cube")
 
 
 def _summary(job: Job, catalog: Catalog, seconds: float) -> str:

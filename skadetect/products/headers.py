@@ -36,16 +36,34 @@ def map_header(image: Image, source: Source, key: str, *, unit: str) -> Header:
     unit : str
         BUNIT.
     """
+    header = image_header(image, unit=unit)
+    header["CRPIX1"] -= source.lo[2]
+    header["CRPIX2"] -= source.lo[1]
+    _describe(header, source, key)
+    return header
+
+
+def image_header(image: Image, *, unit: str) -> Header:
+    """Header of a map (y, x) as large as an image: sky, unit, beam, and what it is made of.
+
+    Parameters
+    ----------
+    image : Image
+    unit : str
+        BUNIT.
+    """
     header = Header()
     for card in image.wcs.to_header(relax=True).cards:
         if card.keyword not in ("WCSAXES", "MJDREF", "DATE-OBS", "MJD-OBS", "TIMESYS", "DATEREF"):
             header.append(card)
-    header["CRPIX1"] -= source.lo[2]
-    header["CRPIX2"] -= source.lo[1]
     header["BUNIT"] = unit
     for name, value in (("BMAJ", image.beam.major), ("BMIN", image.beam.minor), ("BPA", image.beam.pa)):
         header[name] = (float(value.to_value(u.deg)), "[deg] restoring beam")
-    _describe(header, image, source, key)
+    for name in KEPT:
+        if name in image.header:
+            header[name] = image.header[name]
+    header["PARENT"] = (image.name, "image that this is made of")
+    header["ORIGIN"] = f"skadetect {skadetect.__version__}"
     return header
 
 
@@ -113,15 +131,10 @@ def _bend(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
     return float(np.abs(values - line).max() * (n - 1) / abs(values[-1] - values[0]))
 
 
-def _describe(header: Header, image: Image, source: Source, key: str) -> None:
-    """Which source of which image, where it lies there, and what made the file."""
-    for name in KEPT:
-        if name in image.header:
-            header[name] = image.header[name]
+def _describe(header: Header, source: Source, key: str) -> None:
+    """Which source it is, and where it lies in the image."""
     header["OBJECT"] = str(source.row.get("name", "")) or f"source {source.number}"
     header["SOURCEID"] = (source.number, "id in the catalogue")
-    header["PARENT"] = (image.name, "image that this is part of")
     for axis, start in zip("ZYX", source.lo, strict=True):
         header[f"PARENT_{axis}"] = (start, "its voxel, 0-based, that is the first here")
-    header["ORIGIN"] = f"skadetect {skadetect.__version__}"
     header[KEY] = (key, "of source, image and options")

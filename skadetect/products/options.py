@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skadetect.errors import ConfigError
+from skadetect.errors import ConfigError, OutputError
 from skadetect.memory import Crew
 
 FITS_KINDS = ("mask", "mom0", "mom1", "mom2", "spec", "cube")
@@ -112,9 +112,28 @@ def product_paths(
     kinds : tuple of str
         Of `FITS_KINDS`, or "png".
     """
-    stem = re.sub(r"(\.fits?|\.fts)?(\.gz|\.fz)?$", "", image_name.strip(), flags=re.IGNORECASE)
-    plain = re.sub(r"[^A-Za-z0-9.+-]+", "_", stem).strip("_")
-    start = f"{plain or 'cube'}_{number:04d}"
+    start = f"{image_stem(image_name)}_{number:04d}"
     return {
         kind: Path(folder) / (f"{start}.png" if kind == "png" else f"{start}_{kind}.fits") for kind in kinds
     }
+
+
+def image_stem(image_name: str) -> str:
+    """What the names of an image's products begin with: its own, without suffixes and odd letters."""
+    stem = re.sub(r"(\.fits?|\.fts)?(\.gz|\.fz)?$", "", image_name.strip(), flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", stem).strip("_") or "cube"
+
+
+def made_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder, made if absent.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
+    return Path(folder)

@@ -19,14 +19,13 @@ from skadetect import __version__
 from skadetect.atomic import atomic_path
 from skadetect.catalog.catalog import Catalog
 from skadetect.distribute import map_tasks
-from skadetect.errors import OutputError
 from skadetect.image import Image
 from skadetect.products.figure import Portrait, draw_source
 from skadetect.products.files import cube_hdu, is_done, mask_hdu, moment_hdus, spectrum_hdus, write_fits
 from skadetect.products.headers import convention_of, cube_header
 from skadetect.products.maps import integrated_spectrum, moment_maps
 from skadetect.products.mask import source_mask
-from skadetect.products.options import ProductOptions, product_paths
+from skadetect.products.options import ProductOptions, made_folder, product_paths
 from skadetect.products.sources import Group, Source, find_sources, in_groups, neighbours, spectral_axis
 
 logger = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ def write_products(
     """
     if image.factor != 1.0 or image.factor_z != 1.0:
         raise ValueError(f"{image.name} is resampled; products are made of the voxels of the file")
-    shared = _Shared(image, _made(folder), _possible(options or ProductOptions()))
+    shared = _Shared(image, made_folder(folder), _possible(options or ProductOptions()))
     todo, kept, left_out = _plan(catalog, shared)
     groups = in_groups(todo)
     done, total = kept, kept + len(todo)
@@ -100,15 +99,6 @@ def write_products(
         if progress is not None:
             progress(done, total)
     return ProductCounts(len(todo), kept, left_out)
-
-
-def _made(folder: str | os.PathLike[str]) -> Path:
-    """The folder, made if absent."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
-    return Path(folder)
 
 
 def _possible(options: ProductOptions) -> ProductOptions:

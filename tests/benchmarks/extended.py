@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from astropy.io import fits
+from scipy.spatial import cKDTree
 from sparse_fields import CROWDING, SIZE, THRESHOLDS
 
 from skadetect.astrometry import sky_to_pixel
@@ -29,7 +30,7 @@ from skadetect.background import estimate_background
 from skadetect.beams import convolve
 from skadetect.detect import Detector
 from skadetect.evaluate.injection import inject_gaussians
-from skadetect.image import Image, open_image
+from skadetect.image import open_image
 from skadetect.simulate import random_telescope, simulate_continuum
 
 FIRST_SEED = 781001
@@ -50,12 +51,12 @@ def make(folder: Path, seed: int) -> tuple[Path, pd.DataFrame]:
         simulate_continuum(path, options=random_telescope(seed, size=SIZE, crowding=CROWDING))
     image = open_image(path / "image.fits")
     rng, beam = np.random.default_rng(seed), image.pixel_beam
-    truth = _placed(rng, image)
+    pixels = image.read((0, 0, 0), image.shape)[0].astype(np.float64)
+    truth = _placed(rng, pixels, beam.fwhm)
     noise = float(np.median(estimate_background(image).rms))
     bmaj, bmin, _ = convolve(truth["bmaj"], truth["bmin"], truth["theta"], beam)
     loud = np.exp(rng.uniform(*np.log(LOUDNESS), len(truth)))
     truth = truth.assign(loud=loud, int_flux=loud * noise * np.sqrt(bmaj * bmin) / beam.fwhm)
-    pixels = image.read((0, 0, 0), image.shape)[0].astype(np.float64)
     parts = pd.concat([part for _, source in truth.iterrows() for part in _parts(source)])
     pixels, _ = inject_gaussians(pixels, parts, beam)
     out = path / "with_extended.fits"
@@ -63,12 +64,14 @@ def make(folder: Path, seed: int) -> tuple[Path, pd.DataFrame]:
     return out, truth
 
 
-def _placed(rng: np.random.Generator, image: Image) -> pd.DataFrame:
-    """Large sources that do not touch each other, nor the edge; as many as have room."""
-    fwhm, rows = image.pixel_beam.fwhm, []
+def _placed(rng: np.random.Generator, pixels: np.ndarray, fwhm: float) -> pd.DataFrame:
+    """Large sources that do not touch each other, nor the edge or a blank; as many as have room."""
+    rows, blank = [], cKDTree(np.argwhere(np.isnan(pixels)))
     for length in sorted(np.exp(rng.uniform(*np.log(LENGTHS), NUMBER)) * fwhm, reverse=True):
         for _ in range(200):
-            y, x = rng.uniform(length, np.array(image.shape[1:]) - length)
+            y, x = rng.uniform(length, np.array(pixels.shape) - length)
+            if blank.n and blank.query([y, x])[0] < length:
+                continue
             if all(np.hypot(y - row["y"], x - row["x"]) > length + row["bmaj"] for row in rows):
                 row = {"y": y, "x": x, "bmaj": length, "bmin": rng.uniform(0.3, 1.0) * length}
                 row["kind"] = KINDS[int(rng.integers(len(KINDS)))]
