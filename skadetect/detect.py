@@ -32,7 +32,7 @@ from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, judge_beside, merge_levels
 from skadetect.resample import match_sampling
 from skadetect.residual import residual_view
-from skadetect.search import Part, Search, bar, search_view, sky_model
+from skadetect.search import Part, Search, bar, search_view, sky_model, with_alternatives
 from skadetect.second_look import AGAIN
 from skadetect.views import averaged_view
 
@@ -290,7 +290,7 @@ def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Par
             sources = taken[-1].sources
             coarser = store.keep(residual_view(last.view, sources), level, without=sources.digest)
         parts.append(search_view(run, coarser, pool, level=level, taken=taken))
-    return parts
+    return with_alternatives(parts, run)
 
 
 def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from skadetect import arena
+from skadetect.alternatives import Candidates, best_alternatives
 from skadetect.background import Background, BackgroundOptions, estimate_background
 from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.assemble import chunks
@@ -43,6 +44,8 @@ CUBE_SAMPLES = 1600
 HELD_SHARE = 0.15
 #: Signal to noise of a pixel in the middle of what is found in a smoothed image.
 COARSE_PEAK = 4.5
+#: Probability below which a row in a smoothed view is nothing.
+LEAST_DOUBTFUL = 0.2
 
 Floats = NDArray[np.float64]
 
@@ -122,12 +125,23 @@ class Part:
         Of the view.
     seconds : float
         Wall seconds of the network.
+    level : int
+        How often the resolution was halved.
+    doubtful : Detections or None
+        Of a smoothed view of an image: rows that are not probable enough.
     """
 
     rows: Detections
     view: Image
     background: Background
     seconds: float
+    level: int = 0
+    doubtful: Detections | None = None
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether it is a smoothed view of an image, without what was found in finer ones."""
+        return self.level > 0 and self.view.ndim == 2
 
 
 def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: Sequence[Taken] = ()) -> Part:
@@ -163,13 +177,15 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: 
     if second is not None:
         rows, more = _look_again(run, *second, rows, pool, level)
         seconds += more
-    found = Part(rows, view, background, seconds)
-    return replace(found, rows=_probable(_judged(found, run.model, level, taken), run.threshold))
+    found = Part(rows, view, background, seconds, level)
+    rows = _judged(found, run.model, taken)
+    sure = _probable(rows, run.threshold)
+    return replace(found, rows=sure, doubtful=_doubtful(rows, run.threshold) if taken else None)
 
 
 def sky_model(found: Part, model: Model) -> SkyModel:
     """What was found in an image, as the network and the pixels together see it, in pixels of the view."""
-    seen = [_seen(rows, found.view, model) for rows in chunks(found.rows)]
+    seen = [_seen(rows, found, model) for rows in chunks(found.rows)]
     centre, flux, bmaj, bmin, theta = (
         np.concatenate([np.empty((0, 2) if k == 0 else 0), *(part[k] for part in seen)]) for k in range(5)
     )
@@ -201,9 +217,56 @@ class bar:
         self._bar.close()
 
 
-def _seen(rows: Detections, view: Image, model: Model) -> tuple[Floats, ...]:
+def with_alternatives(parts: Sequence[Part], run: Search) -> list[Part]:
+    """The same, with the best row of each emission that several smoothed views have doubtful rows of.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Of an image and its smoothed views.
+    run : Search
+    """
+    smoothed = [part for part in parts if part.smoothed and part.doubtful is not None]
+    if not smoothed:
+        return list(parts)
+    lists = [(part, rows) for part in smoothed for rows in (part.rows, part.doubtful) if rows is not None]
+    candidates = Candidates.joined(
+        [_candidates(part, rows, run.model, kept=rows is part.rows) for part, rows in lists]
+    )
+    index, prob = best_alternatives(candidates, run.threshold)
+    known = candidates.prob.copy()
+    known[index] = prob
+    chosen = np.zeros(len(known), bool)
+    chosen[index] = True
+    ends = np.cumsum([len(rows) for _, rows in lists])[:-1]
+    more = {
+        id(part): rows.with_(prob=some).take(mask)
+        for (part, rows), some, mask in zip(lists, np.split(known, ends), np.split(chosen, ends), strict=True)
+        if rows is part.doubtful
+    }
+    return [
+        replace(part, rows=Detections.concatenate([part.rows, more[id(part)]])) if id(part) in more else part
+        for part in parts
+    ]
+
+
+def _candidates(part: Part, rows: Detections, model: Model, *, kept: bool) -> Candidates:
+    """Rows of a smoothed view in pixels of the file."""
+    position, flux, bmaj, bmin, _ = _seen(rows, part, model)
+    n = len(rows)
+    return Candidates(
+        position=part.view.to_original(position),
+        radius=0.5 * part.view.factor * np.sqrt(bmaj * bmin),
+        int_flux=flux,
+        prob=rows.prob.astype(np.float64),
+        level=np.full(n, part.level),
+        kept=np.full(n, kept),
+    )
+
+
+def _seen(rows: Detections, part: Part, model: Model) -> tuple[Floats, ...]:
     """Places, fluxes and ellipses through the beam."""
-    shapes, rows, _ = measured(rows, view, model)
+    shapes, rows, _ = measured(rows, part.view, model, cleaned=part.smoothed)
     return rows.position, shapes.int_flux, *shapes.convolved
 
 
@@ -259,11 +322,11 @@ def _held(run: Search, level: int) -> float:
     return 4 / 3 * held_room(run.device, run.options) if level else 0.0
 
 
-def _judged(found: Part, model: Model, level: int, taken: Sequence[Taken]) -> Detections:
+def _judged(found: Part, model: Model, taken: Sequence[Taken]) -> Detections:
     """Rows with their probabilities, if the model knows them."""
     rows, view, covered = found.rows, found.view, found.background.covered
     if view.ndim == 3:
-        return _with_prob(rows, cube_probabilities(rows, view, model, level=level))
+        return _with_prob(rows, cube_probabilities(rows, view, model, level=found.level))
     if taken:
         return _with_prob(rows, coarse_probabilities(rows, view, model, taken, covered=covered))
     return _with_prob(rows, image_probabilities(rows, view, model, covered=covered))
@@ -276,6 +339,11 @@ def _with_prob(rows: Detections, known: Floats | None) -> Detections:
 def _probable(rows: Detections, least: float) -> Detections:
     """The rows that are probable enough, as far as that is known."""
     return rows.take(~(rows.prob < np.float32(least)))
+
+
+def _doubtful(rows: Detections, least: float) -> Detections:
+    """The rows that are not probable enough alone, but might be one of several views of a source."""
+    return rows.take((rows.prob < np.float32(least)) & (rows.prob >= np.float32(LEAST_DOUBTFUL)))
 
 
 def _without_bad_channels(view: Image, background: Background) -> Image:

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 import skadetect
-from skadetect.beams import PixelBeam
+from skadetect.beams import PixelBeam, convolve
 from skadetect.catalog.catalog import Catalog
 from skadetect.detect import DetectOptions, Detector
 from skadetect.detections import Detections
@@ -206,6 +206,37 @@ def test_fluxes_of_bright_sources_are_those_of_their_pixels() -> None:
     angle = rows["pa_deconv"].to_numpy() + 90.0 - np.degrees(truth["theta"].to_numpy())
     long = bright & (truth["bmaj"] > 1.3 * truth["bmin"]).to_numpy()
     assert np.median(np.abs((angle[long] + 90.0) % 180.0 - 90.0)) < 1.5
+
+
+def test_sources_of_any_size_come_back_once() -> None:
+    """Gaussians of four to twenty-four beams in beam-correlated noise, 10 to 30 times it at the peak."""
+    shape, fwhm, rms = (900, 900), 4.0, 1e-5
+    sigma = fwhm / 2.3548
+    noise = gaussian_filter(np.random.default_rng(5).normal(0.0, 1.0, shape), sigma, mode="wrap")
+    header = sky_header(shape[1], shape[0])
+    header["BMAJ"] = header["BMIN"] = fwhm * abs(header["CDELT1"])
+    beam = PixelBeam(fwhm, fwhm)
+    beams, peak = np.array([4.0, 7.0, 12.0, 24.0, 5.0, 9.0]), np.array([30.0, 20.0, 15.0, 10.0, 100.0, 300.0])
+    seen = convolve(beams * fwhm, 0.6 * beams * fwhm, np.full(6, 0.5), beam)
+    truth = {
+        "y": np.array([130.0, 150.0, 420.0, 700.0, 430.0, 760.0]),
+        "x": np.array([130.0, 450.0, 200.0, 620.0, 700.0, 160.0]),
+        "int_flux": peak * rms * seen[0] * seen[1] / fwhm**2,
+        "bmaj": beams * fwhm,
+        "bmin": 0.6 * beams * fwhm,
+        "theta": np.full(6, 0.5),
+    }
+    pixels, _ = inject_gaussians(noise / noise.std() * rms, truth, beam)
+    table = skadetect.detect((pixels.astype(np.float32), header)).to_pandas()
+    off = np.hypot(table["y"].to_numpy()[:, None] - truth["y"], table["x"].to_numpy()[:, None] - truth["x"])
+    on = off < 0.6 * truth["bmaj"]
+    np.testing.assert_array_equal(on.sum(axis=0), 1)  # one row each
+    row = on.argmax(axis=0)
+    np.testing.assert_allclose(table["int_flux"].to_numpy()[row], truth["int_flux"], rtol=0.12)
+    pixel = abs(header["CDELT1"]) * 3600
+    np.testing.assert_allclose(table["bmaj_deconv"].to_numpy()[row] / pixel, truth["bmaj"], rtol=0.15)
+    assert (off[row, np.arange(6)] < 0.05 * truth["bmaj"]).all()
+    assert len(table) <= 8
 
 
 @pytest.mark.parametrize("correlated", [True, False])

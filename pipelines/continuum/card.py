@@ -15,7 +15,7 @@ UNIT_OF_FLOOR = {
 LIMITS = """\
 - It learned from simulations only: populations and imaging as in SDC1 at 560 MHz, and variations of that.
   Galactic emission, giant radio galaxies and strong calibration errors are not among them.
-- It looks {reach} pixels around a source. Emission much larger than the beam is found in pieces.
+- It looks {reach} pixels around a source.{large}
 - {score}
 - Sources expected to peak below {min_snr} times the local noise were no targets.
 - Fluxes are apparent: no primary beam is corrected (the `sdc1` format does). Simulated imaging loses part of
@@ -26,6 +26,11 @@ LIMITS = """\
 - {calibrated} Those of `pa` are
   calibrated on SDC1's round beam alone. Those of `peak_flux` are of the pixels' noise alone and those of
   `pa_deconv` are the network's own: neither is calibrated."""
+LARGE = {
+    True: """ Larger ones are found in smoothed views, as ellipses: what is no
+  ellipse, such as a radio galaxy with lobes, is several rows.""",
+    False: " Emission much larger than the beam is found in pieces, or not at all.",
+}
 SCORE = {
     "continuum": """\
 `score` is the network's objectness, `prob` the probability by which the threshold chooses: by the score, the
@@ -47,8 +52,8 @@ Errors are calibrated on fields like SDC1's alone; on other telescopes' images t
 INTRODUCTIONS = {
     "continuum": """\
 {description}. It finds, measures and separates the sources
-of images of any unit, depth and telescope: whatever is above {min_snr} times the local noise and not much
-larger than the beam. `skadetect detect` uses it unless told otherwise.""",
+of images of any unit, depth and telescope: whatever is above {min_snr} times the local noise, and what is
+larger than the beam in smoothed views. `skadetect detect` uses it unless told otherwise.""",
     "sdc1": """\
 {description}. It takes
 two to three times as long and finds and measures more there. It has learned from no other telescope since:
@@ -69,6 +74,7 @@ def model_card(model: Model, size: int) -> str:
     selection = model.metadata["training"][-1]["options"]["selection"]
     words = {"description": model.metadata["description"], "min_snr": selection["min_snr"]}
     words |= {"reach": max(model.network.halo), "tail": f"{100 * model.metadata['bmaj_beyond_three']:.0f}"}
+    words["large"] = LARGE[_is_smoothed(model)]
     words["calibrated"] = CALIBRATED.get(model.name, CALIBRATED["continuum"])
     words["score"] = SCORE.get(model.name, SCORE["continuum"])
     parts = [
@@ -132,7 +138,39 @@ def validation(model: Model) -> str:
     ]
     names = ", ".join(ranges(model.metadata["held_out_fields"]))
     text = f"On held-out fields: {names}.\n\n" + table(("metric", "value"), rows)
-    return text if known is None else f"{text}\n\n{probabilities(model)}"
+    parts = [
+        text,
+        *([probabilities(model)] if known else []),
+        *([smoothed(model)] if _is_smoothed(model) else []),
+    ]
+    return "\n\n".join(parts)
+
+
+def _is_smoothed(model: Model) -> bool:
+    return "coarse_reliability" in model.metadata
+
+
+def smoothed(model: Model) -> str:
+    """How rows of smoothed views fare."""
+    rows = [
+        (
+            f"`{each['group']}`",
+            *(f"{each[name]:g}" for name in ("candidates", "rows")),
+            *(f"{each[name]:.3f}" for name in ("purity", "expected purity", "of real rows")),
+        )
+        for each in model.metadata["coarse_probabilities"]
+    ]
+    slopes = model.metadata["coarse_reliability"]["slopes"]
+    listed = ", ".join(f"{name} {value:.2f}" for name, value in slopes.items())
+    return (
+        "Sources larger than the network's range are found in smoothed views of what the others leave "
+        "(`skadetect.residual`).\nProbabilities there are fitted on the same fields with six larger sources "
+        "in each; a row is real if it has the flux of a\nsource to a factor of 1.4 and its area to one of 2, "
+        "and no finer view has that source, so a piece of it is false:\n\n"
+        + table(("group", "candidates", "rows", "purity", "mean `prob`", "share of the real rows"), rows)
+        + "\n\nA source may be a real row of several views. The logarithm of the odds of being real rises by "
+        f"these numbers with each\nterm (`skadetect.catalog.coarse_probability`): {listed}."
+    )
 
 
 def probabilities(model: Model) -> str:

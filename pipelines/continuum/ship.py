@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from card import model_card
+from coarse import with_coarse
 from held_out import beam_on_sky, folders, true_table
 from reliability import GROUPS as PROBABLE
 from reliability import calibrated
@@ -95,7 +96,10 @@ def main(trained: Path, fields: Path, out: Path) -> None:
         "pulls_by_snr": pull_table(pairs, calibration, SNR_EDGES),
         "bmaj_beyond_three": float((pulls(pairs, calibration)["bmaj"].abs() > 3.0).mean()),
     }
-    path = replace(model, metadata=metadata).save(out / f"{model.name}.safetensors")
+    model = replace(model, metadata=metadata)
+    if "reliability" in metadata:
+        model = with_coarse(model, fields)
+    path = model.save(out / f"{model.name}.safetensors")
     size = path.stat().st_size
     if size > LARGEST:
         raise ModelError(f"{path} has {size} bytes, expected at most {LARGEST}")

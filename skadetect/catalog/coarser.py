@@ -58,7 +58,7 @@ def columns_in_image(part: Coarser, image: Image, model: ModelInfo, options: Cat
     options : CatalogOptions
         How rows are named and flagged.
     """
-    columns, shapes = source_columns(part.rows, part.view, model, options)
+    columns, shapes = source_columns(part.rows, part.view, model, options, cleaned=True)
     ratio = part.view.pixel_scale / image.pixel_scale
     major, minor, theta = shapes.intrinsic
     bmaj, bmin, theta = convolve(ratio * major, ratio * minor, theta, image.pixel_beam)

@@ -22,7 +22,7 @@ _SYSTEMATIC = 0.01
 
 
 def source_columns(
-    rows: Detections, image: Image, model: ModelInfo, options: CatalogOptions
+    rows: Detections, image: Image, model: ModelInfo, options: CatalogOptions, *, cleaned: bool = False
 ) -> tuple[Columns, Shapes]:
     """All columns of the catalogue for some rows, not numbered yet, and what shapes they are made of.
 
@@ -36,8 +36,10 @@ def source_columns(
         What made the detections.
     options : CatalogOptions
         How rows are named and flagged.
+    cleaned : bool
+        Whether other sources have been taken out of the pixels.
     """
-    shapes, rows, sums = measured(rows, image, model)
+    shapes, rows, sums = measured(rows, image, model, cleaned=cleaned)
     snr = signal_to_noise(rows)
     bmaj, bmin, _ = shapes.convolved
     errors = gaussian_errors(

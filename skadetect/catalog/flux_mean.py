@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 #: Standard deviations beyond which both are not of the same: a higher sum is of something else, too, as of a
 #: brighter neighbour; where it is lower, and stands out of the noise by so many, the network saw too much.
 FARTHEST, SURE = 3.0, 5.0
+#: Factor up to which a higher sum of pixels without other sources is believed: beyond, it is of a larger one.
+HIGHER = 1.6
 #: Signal to noise that a loss is told at.
 LOSS_SNR = 30.0
 #: Least error of sums beside the noise, over their whole spread.
@@ -71,7 +73,9 @@ class FluxMean:
         """
         return self.scale.factor(size) * np.exp(self.loss * _faintness(snr))
 
-    def flux(self, network: ArrayLike, aperture: ArrayLike, error: ArrayLike) -> Floats:
+    def flux(
+        self, network: ArrayLike, aperture: ArrayLike, error: ArrayLike, *, cleaned: bool = False
+    ) -> Floats:
         """The mean of both logarithms, weighted by how well each is known.
 
         Parameters
@@ -80,12 +84,15 @@ class FluxMean:
             The network's flux and the sum, with their scales applied, in one unit.
         error : array (n,)
             Noise of the sum, in the same unit.
+        cleaned : bool
+            Whether other sources have been taken out of the pixels.
 
         Returns
         -------
         array (n,)
-            The network's flux where there is no sum, or it is more than three standard deviations higher; the
-            sum where it is as much lower and five times its noise.
+            The network's flux where there is no sum, or it is more than three standard deviations higher, as
+            a neighbour's may be in it; the sum where it is as much lower and five times its noise. Of cleaned
+            pixels the sum, too, where it is higher by up to `HIGHER`.
         """
         network, aperture = np.asarray(network, np.float64), np.asarray(aperture, np.float64)
         error = np.asarray(error, np.float64)
@@ -94,8 +101,11 @@ class FluxMean:
             variance = (error / network) ** 2 + self.aperture**2
             weight = self.network**2 / (self.network**2 + variance)
             limit = FARTHEST * np.sqrt(self.network**2 + variance)
-            lower = (ratio < -limit) & (aperture > SURE * error) & np.isfinite(limit)
-            weight = np.select([lower, np.abs(ratio) < limit], [1.0, weight], 0.0)
+            apart = ratio < -limit
+            if cleaned:
+                apart |= (ratio > limit) & (ratio < np.log(HIGHER))
+            apart &= (aperture > SURE * error) & np.isfinite(limit)
+            weight = np.select([apart, np.abs(ratio) < limit], [1.0, weight], 0.0)
         used = (weight > 0) & (aperture > 0) & (network > 0)
         return np.asarray(network * np.exp(weight * np.where(used, ratio, 0.0)))
 

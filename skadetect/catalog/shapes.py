@@ -72,7 +72,9 @@ def decoded(rows: Detections, image: Image, specs: Sequence[ParameterSpec]) -> S
     )
 
 
-def measured(rows: Detections, image: Image, model: ModelInfo) -> tuple[Shapes, Detections, Columns]:
+def measured(
+    rows: Detections, image: Image, model: ModelInfo, *, cleaned: bool = False
+) -> tuple[Shapes, Detections, Columns]:
     """What network and pixels say together.
 
     Parameters
@@ -81,6 +83,8 @@ def measured(rows: Detections, image: Image, model: ModelInfo) -> tuple[Shapes, 
         As for `decoded`.
     model : ModelInfo
         What made the detections; its metadata say how either is weighed.
+    cleaned : bool
+        Whether other sources have been taken out of the pixels (`skadetect.residual`).
 
     Returns
     -------
@@ -91,7 +95,7 @@ def measured(rows: Detections, image: Image, model: ModelInfo) -> tuple[Shapes, 
         The catalogue's columns of fluxes by the pixels alone.
     """
     shapes = decoded(rows, image, model.parameters)
-    shapes, sums = _with_apertures(shapes, rows, image, FluxMean.of(model.metadata))
+    shapes, sums = _with_apertures(shapes, rows, image, FluxMean.of(model.metadata), cleaned=cleaned)
     shapes, rows = _with_moments(shapes, rows, image, MomentMean.of(model.metadata))
     return shapes, rows, sums
 
@@ -102,11 +106,13 @@ def signal_to_noise(rows: Detections) -> Floats:
     return np.divide(rows.peak, rows.local_rms, out=np.zeros(len(rows)), where=noisy)
 
 
-def _with_apertures(shapes: Shapes, rows: Detections, image: Image, mean: FluxMean) -> tuple[Shapes, Columns]:
+def _with_apertures(
+    shapes: Shapes, rows: Detections, image: Image, mean: FluxMean, *, cleaned: bool
+) -> tuple[Shapes, Columns]:
     """Fluxes by network and pixels together, and the columns of those by the pixels alone."""
     scale = mean.factor(shapes.intrinsic[0] / image.pixel_beam.fwhm, signal_to_noise(rows))
     flux, error = rows.aperture * scale, rows.aperture_error * scale
-    both = mean.flux(shapes.int_flux, flux, error)
+    both = mean.flux(shapes.int_flux, flux, error, cleaned=cleaned)
     return replace(shapes, int_flux=both), {"aper_flux": flux, "e_aper_flux": error}
 
 

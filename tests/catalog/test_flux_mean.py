@@ -72,6 +72,17 @@ def test_a_sum_that_is_far_lower_is_right_if_it_stands_out():
     assert flux[2] > 60.0
 
 
+def test_of_cleaned_pixels_a_higher_sum_is_right_up_to_a_limit():
+    mean = FluxMean(0.1, 0.02)
+    network, error = np.full(3, 100.0), np.full(3, 1.0)
+    sums = np.array([105.0, 145.0, 180.0])
+    np.testing.assert_allclose(mean.flux(network, sums, error)[1:], 100.0)  # a neighbour's may be in it
+    cleaned = mean.flux(network, sums, error, cleaned=True)
+    assert cleaned[0] == mean.flux(network, sums, error)[0]
+    np.testing.assert_allclose(cleaned[1:], [145.0, 100.0])
+    assert mean.flux(network, sums, np.full(3, 40.0), cleaned=True)[1] < 110.0  # the noise may be in it
+
+
 def test_a_model_without_one_has_the_networks_fluxes():
     network = np.array([1.0, 5.0])
     assert (FluxMean.of({}).flux(network, network * 1.1, network * 0.01) == network).all()
