@@ -290,7 +290,7 @@ def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Par
             sources = taken[-1].sources
             coarser = store.keep(residual_view(last.view, sources), level, without=sources.digest)
         parts.append(search_view(run, coarser, pool, level=level, taken=taken))
-    return with_alternatives(parts, run)
+    return with_alternatives([part.without_pixels() for part in parts], run)
 
 
 def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:

@@ -147,6 +147,23 @@ class ChannelScaledPixels:
         return out
 
 
+@dataclass(frozen=True)
+class NoPixels:
+    """Where pixels were that are no longer needed: a view of an image that still says where it lies."""
+
+    shape: Corner
+
+    def read(self, lo: Corner, hi: Corner) -> Pixels:
+        """Pixels lo <= index < hi: there are none.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(f"pixels {lo} to {hi} were let go of")
+
+
 def read_padded(source: PixelSource, lo: Corner, hi: Corner) -> Pixels:
     """Pixels lo <= index < hi of a source; what lies outside it is NaN."""
     inner_lo = tuple(min(max(a, 0), n) for a, n in zip(lo, source.shape, strict=True))

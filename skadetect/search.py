@@ -31,6 +31,7 @@ from skadetect.infer import merge
 from skadetect.job import Job, detect_tiles, given_crew, ledger_of, plan
 from skadetect.memory import Crew, trim
 from skadetect.nn.model import Model
+from skadetect.pixels import NoPixels
 from skadetect.second_look import SecondLook, near, windows
 from skadetect.sky_model import SkyModel
 from skadetect.tiling import Tile, TileGrid
@@ -142,6 +143,10 @@ class Part:
     def smoothed(self) -> bool:
         """Whether it is a smoothed view of an image, without what was found in finer ones."""
         return self.level > 0 and self.view.ndim == 2
+
+    def without_pixels(self) -> Part:
+        """The same once nothing will be read any more: pixels in memory are let go of."""
+        return replace(self, view=replace(self.view, pixels=NoPixels(self.view.shape)))
 
 
 def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: Sequence[Taken] = ()) -> Part:

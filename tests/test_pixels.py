@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skadetect.pixels import ArrayPixels, AxisOrder, FitsPixels, TemporaryFile, read_padded, read_rows
+from skadetect.pixels import (
+    ArrayPixels,
+    AxisOrder,
+    FitsPixels,
+    NoPixels,
+    TemporaryFile,
+    read_padded,
+    read_rows,
+)
 
 PLANE = AxisOrder((None, 0, 1))
 
@@ -100,3 +108,8 @@ def test_sources_travel_without_the_duty_to_remove(tmp_path: Path) -> None:
     assert path.exists()
     del source
     assert not path.exists()
+
+
+def test_pixels_that_were_let_go_of_are_not_read() -> None:
+    with pytest.raises(ValueError, match="let go of"):
+        NoPixels((1, 4, 5)).read((0, 0, 0), (1, 2, 2))

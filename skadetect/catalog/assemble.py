@@ -26,7 +26,14 @@ def chunks(rows: Detections) -> Iterator[Detections]:
         yield rows.take(slice(start, start + CHUNK))
 
 
-def gather(specs: Sequence[ColumnSpec], parts: Iterable[Columns], n: int, *, prefix: str) -> Columns:
+def gather(
+    specs: Sequence[ColumnSpec],
+    parts: Iterable[Columns],
+    n: int,
+    *,
+    prefix: str,
+    places: NDArray[np.int64] | None = None,
+) -> Columns:
     """Columns of some rows at a time, one after another.
 
     Parameters
@@ -39,6 +46,8 @@ def gather(specs: Sequence[ColumnSpec], parts: Iterable[Columns], n: int, *, pre
         Rows of all parts together.
     prefix : str
         Acronym of the IAU names, which says how long they are.
+    places : array (n,), optional
+        Where each row goes, if not one after another.
 
     Returns
     -------
@@ -48,8 +57,9 @@ def gather(specs: Sequence[ColumnSpec], parts: Iterable[Columns], n: int, *, pre
     start = 0
     for part in parts:
         stop = start + len(part[specs[0].name])
+        where = slice(start, stop) if places is None else places[start:stop]
         for name, values in arrays.items():
-            values[start:stop] = part[name]
+            values[where] = part[name]
         start = stop
     return arrays
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,27 +55,29 @@ def build_catalog(
         Brightest peak first, equal peaks by position.
     """
     options = options or CatalogOptions()
-    n = len(detections) + sum(map(len, coarser))
-    rows, wider = _with_neighbours(_brightest_first(detections), coarser, image, options)
-    parts = _all_columns(rows, wider, image, model, options)
-    arrays = gather(COLUMNS, parts, n, prefix=options.prefix)
-    if n > len(rows):
-        order = falling_order(arrays["peak_flux"], np.stack([arrays["x"], arrays["y"]], axis=1))
-        arrays = {name: values[order] for name, values in arrays.items()}
+    rows, coarser = _with_neighbours(_brightest_first(detections), coarser, image, options)
+    wide = [columns_in_image(part, image, model, options) for part in coarser if len(part)]
+    n = len(rows) + sum(len(part["x"]) for part in wide)
+    fine = (source_columns(part, image, model, options)[0] for part in chunks(rows))
+    arrays = gather(
+        COLUMNS, itertools.chain(fine, wide), n, prefix=options.prefix, places=_places(rows, wide)
+    )
     arrays["source_id"][:] = np.arange(1, n + 1)
     about = provenance(image, model, options) | dict(meta or {})
     return Catalog(to_table(arrays, COLUMNS, image.unit, meta=about))
 
 
-def _all_columns(
-    rows: Detections, coarser: Sequence[Coarser], image: Image, model: ModelInfo, options: CatalogOptions
-) -> Iterator[Columns]:
-    """Columns of some rows at a time, not numbered yet."""
-    for part in chunks(rows):
-        yield source_columns(part, image, model, options)[0]
-    for wide in coarser:
-        if len(wide):
-            yield columns_in_image(wide, image, model, options)
+def _places(rows: Detections, wide: Sequence[Columns]) -> NDArray[np.int64] | None:
+    """Where each row goes if all are to be ordered by falling peak; None if they are already."""
+    if not wide:
+        return None
+    peak = np.concatenate([rows.peak, *(part["peak_flux"] for part in wide)])
+    x = np.concatenate([rows.position[:, 1], *(part["x"] for part in wide)])
+    y = np.concatenate([rows.position[:, 0], *(part["y"] for part in wide)])
+    order = falling_order(np.nan_to_num(peak, nan=-np.inf), np.stack([x, y], axis=1))
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
 
 
 def _brightest_first(rows: Detections) -> Detections:
