@@ -25,7 +25,7 @@ from skadetect.parameters import decode
 LEAST_SIDE = 8
 #: Beams along the shorter side that a smoothed view of an image has at least, and how often it is smoothed at
 #: most: emission beyond some hundred beams is the interferometer's blind side.
-LEAST_BEAMS, MOST_SMOOTHINGS = 12.0, 6
+LEAST_BEAMS, MOST_SMOOTHINGS = 6.0, 6
 #: Longer side (y or x) of the boxes that a level measures well, in its pixels; twice the low end is below the
 #: high end, so that every galaxy is within the range of some level.
 SIZE_RANGE = (7.0, 16.0)
