@@ -32,7 +32,7 @@ from skadetect.nn.model import Model, shipped_models
 from skadetect.pyramid import count_levels, judge_beside, merge_levels
 from skadetect.resample import match_sampling
 from skadetect.residual import residual_view
-from skadetect.search import Part, Search, bar, search_view, sky_model, with_alternatives
+from skadetect.search import Part, Search, bar, probable, search_view, sky_model, with_alternatives
 from skadetect.second_look import AGAIN
 from skadetect.views import averaged_view
 
@@ -290,7 +290,7 @@ def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Par
             sources = taken[-1].sources
             coarser = store.keep(residual_view(last.view, sources), level, without=sources.digest)
         parts.append(search_view(run, coarser, pool, level=level, taken=taken))
-    return with_alternatives([part.without_pixels() for part in parts], run)
+    return with_alternatives([part.without_pixels() for part in parts], run.model)
 
 
 def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:
@@ -298,7 +298,7 @@ def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalo
     if run.image.ndim == 3:
         levels = merge_levels([(part.rows, part.view) for part in parts], run.model)
         return build_cube_catalog(judge_beside(levels, run.model, run.threshold), run.model, meta=meta)
-    first, *others = parts
+    first, *others = (replace(part, rows=probable(part.rows, run.threshold)) for part in parts)
     image = _as_seen(run.image, first.view)
     rows = _to_original(first.rows, first.view)
     coarser = [_coarser(part, first) for part in others]

@@ -101,6 +101,16 @@ class Search:
         given = self.options.threshold
         return least if given is None else min(least, given)
 
+    def least_kept(self, view: Image, level: int) -> float:
+        """Probability of a row that is kept until all views have been searched.
+
+        What is taken out of an image before it is smoothed does not hang on the threshold that is asked for,
+        so that a higher one leaves fewer of the same rows.
+        """
+        if view.ndim == 3:
+            return self.threshold
+        return min(self.threshold, LEAST_DOUBTFUL if level else self.model.threshold)
+
     def least_score(self, model: Model) -> float:
         """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
         known = model.metadata.get("reliability")
@@ -128,8 +138,6 @@ class Part:
         Wall seconds of the network.
     level : int
         How often the resolution was halved.
-    doubtful : Detections or None
-        Of a smoothed view of an image: rows that are not probable enough.
     """
 
     rows: Detections
@@ -137,7 +145,6 @@ class Part:
     background: Background
     seconds: float
     level: int = 0
-    doubtful: Detections | None = None
 
     @property
     def smoothed(self) -> bool:
@@ -183,20 +190,22 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: 
         rows, more = _look_again(run, *second, rows, pool, level)
         seconds += more
     found = Part(rows, view, background, seconds, level)
-    rows = _judged(found, run.model, taken)
-    sure = _probable(rows, run.threshold)
-    return replace(found, rows=sure, doubtful=_doubtful(rows, run.threshold) if taken else None)
+    return replace(found, rows=probable(_judged(found, run.model, taken), run.least_kept(view, level)))
 
 
 def sky_model(found: Part, model: Model) -> SkyModel:
-    """What was found in an image, as the network and the pixels together see it, in pixels of the view."""
-    seen = [_seen(rows, found, model) for rows in chunks(found.rows)]
+    """What was surely found in an image, as network and pixels together see it, in pixels of the view."""
+    sure = probable(found.rows, model.threshold)
+    seen = [_seen(rows, found, model) for rows in chunks(sure)]
     centre, flux, bmaj, bmin, theta = (
         np.concatenate([np.empty((0, 2) if k == 0 else 0), *(part[k] for part in seen)]) for k in range(5)
     )
-    return SkyModel.of(
-        centre, flux, (bmaj, bmin, theta), beam=found.view.pixel_beam, noise=found.rows.local_rms
-    )
+    return SkyModel.of(centre, flux, (bmaj, bmin, theta), beam=found.view.pixel_beam, noise=sure.local_rms)
+
+
+def probable(rows: Detections, least: float) -> Detections:
+    """The rows that are probable enough, as far as that is known."""
+    return rows.take(~(rows.prob < np.float32(least)))
 
 
 def background_options(view: Image) -> BackgroundOptions | None:
@@ -222,50 +231,41 @@ class bar:
         self._bar.close()
 
 
-def with_alternatives(parts: Sequence[Part], run: Search) -> list[Part]:
-    """The same, with the best row of each emission that several smoothed views have doubtful rows of.
+def with_alternatives(parts: Sequence[Part], model: Model) -> list[Part]:
+    """The same, the best row of each emission as probable as it is that one of all views' is right.
 
     Parameters
     ----------
     parts : sequence of Part
         Of an image and its smoothed views.
-    run : Search
+    model : Model
+        Its threshold says which rows were taken out of coarser views.
     """
-    smoothed = [part for part in parts if part.smoothed and part.doubtful is not None]
+    smoothed = [part for part in parts if part.smoothed and "coarse_reliability" in model.metadata]
     if not smoothed:
         return list(parts)
-    lists = [(part, rows) for part in smoothed for rows in (part.rows, part.doubtful) if rows is not None]
-    candidates = Candidates.joined(
-        [_candidates(part, rows, run.model, kept=rows is part.rows) for part, rows in lists]
-    )
-    index, prob = best_alternatives(candidates, run.threshold)
-    known = candidates.prob.copy()
+    rows = Candidates.joined([_candidates(part, model) for part in smoothed])
+    index, prob = best_alternatives(rows, model.threshold)
+    known = rows.prob.copy()
     known[index] = prob
-    chosen = np.zeros(len(known), bool)
-    chosen[index] = True
-    ends = np.cumsum([len(rows) for _, rows in lists])[:-1]
-    more = {
-        id(part): rows.with_(prob=some).take(mask)
-        for (part, rows), some, mask in zip(lists, np.split(known, ends), np.split(chosen, ends), strict=True)
-        if rows is part.doubtful
-    }
-    return [
-        replace(part, rows=Detections.concatenate([part.rows, more[id(part)]])) if id(part) in more else part
-        for part in parts
+    ends = np.cumsum([len(part.rows) for part in smoothed])[:-1]
+    better = [
+        replace(part, rows=part.rows.with_(prob=some))
+        for part, some in zip(smoothed, np.split(known, ends), strict=True)
     ]
+    return [*(part for part in parts if not part.smoothed), *better]
 
 
-def _candidates(part: Part, rows: Detections, model: Model, *, kept: bool) -> Candidates:
+def _candidates(part: Part, model: Model) -> Candidates:
     """Rows of a smoothed view in pixels of the file."""
-    position, flux, bmaj, bmin, _ = _seen(rows, part, model)
-    n = len(rows)
+    position, flux, bmaj, bmin, _ = _seen(part.rows, part, model)
     return Candidates(
         position=part.view.to_original(position),
         radius=0.5 * part.view.factor * np.sqrt(bmaj * bmin),
         int_flux=flux,
-        prob=rows.prob.astype(np.float64),
-        level=np.full(n, part.level),
-        kept=np.full(n, kept),
+        prob=part.rows.prob.astype(np.float64),
+        level=np.full(len(part.rows), part.level),
+        kept=part.rows.prob >= np.float32(model.threshold),
     )
 
 
@@ -299,7 +299,7 @@ def _look_again(
 ) -> tuple[Detections, float]:
     """What is there where one look found something plausible, by the mean of several looks."""
     rows = _with_prob(rows, cube_probabilities(rows, job.image, run.first, level=level))
-    centres = _probable(rows, run.least_again).position
+    centres = probable(rows, run.least_again).position
     grid, crew = planned
     tiles = windows(centres, grid, most=grid.most_read)
     logger.debug("%d candidates are looked at again in %d windows", len(centres), len(tiles))
@@ -339,16 +339,6 @@ def _judged(found: Part, model: Model, taken: Sequence[Taken]) -> Detections:
 
 def _with_prob(rows: Detections, known: Floats | None) -> Detections:
     return rows if known is None else rows.with_(prob=known)
-
-
-def _probable(rows: Detections, least: float) -> Detections:
-    """The rows that are probable enough, as far as that is known."""
-    return rows.take(~(rows.prob < np.float32(least)))
-
-
-def _doubtful(rows: Detections, least: float) -> Detections:
-    """The rows that are not probable enough alone, but might be one of several views of a source."""
-    return rows.take((rows.prob < np.float32(least)) & (rows.prob >= np.float32(LEAST_DOUBTFUL)))
 
 
 def _without_bad_channels(view: Image, background: Background) -> Image:

@@ -237,6 +237,13 @@ def test_sources_of_any_size_come_back_once() -> None:
     np.testing.assert_allclose(table["bmaj_deconv"].to_numpy()[row] / pixel, truth["bmaj"], rtol=0.15)
     assert (off[row, np.arange(6)] < 0.05 * truth["bmaj"]).all()
     assert len(table) <= 8
+    # another threshold leaves fewer or more of the same rows, as it is not what is taken out before smoothing
+    for threshold in (0.3, 0.85):
+        other = skadetect.detect((pixels.astype(np.float32), header), threshold=threshold).to_pandas()
+        both = [part[part["prob"] >= max(threshold, 0.7)] for part in (table, other)]
+        for name in ("x", "scale", "int_flux", "prob"):
+            np.testing.assert_allclose(both[0][name], both[1][name], rtol=1e-5)
+        assert other["prob"].min() >= threshold and len(both[0]) > 1
 
 
 @pytest.mark.parametrize("correlated", [True, False])
