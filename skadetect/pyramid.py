@@ -23,9 +23,9 @@ from skadetect.parameters import decode
 
 #: Pixels along the shorter side that a level has at least.
 LEAST_SIDE = 8
-#: Beams along the shorter side that a smoothed view of an image has at least, and how often it is smoothed at
-#: most: emission beyond some hundred beams is the interferometer's blind side.
-LEAST_BEAMS, MOST_SMOOTHINGS = 6.0, 6
+#: Beams and pixels along the shorter side that a smoothed view of an image has at least, and how often it is
+#: smoothed at most: emission beyond some hundred beams is the interferometer's blind side.
+LEAST_BEAMS, LEAST_PIXELS, MOST_SMOOTHINGS = 6.0, 24, 6
 #: Longer side (y or x) of the boxes that a level measures well, in its pixels; twice the low end is below the
 #: high end, so that every galaxy is within the range of some level.
 SIZE_RANGE = (7.0, 16.0)
@@ -76,7 +76,7 @@ def count_levels(image: Image, model: Model, wanted: int | None) -> int:
     """
     if wanted is None and not model.metadata.get("pyramid", False):
         return 0
-    least = LEAST_SIDE if image.ndim == 3 else LEAST_BEAMS * image.pixel_beam.fwhm
+    least = LEAST_SIDE if image.ndim == 3 else max(LEAST_PIXELS, LEAST_BEAMS * image.pixel_beam.fwhm)
     possible, side = 0, min(image.shape[1:])
     while side // 2 ** (possible + 1) >= least and (image.ndim == 3 or possible < MOST_SMOOTHINGS):
         possible += 1

@@ -58,11 +58,13 @@ def test_tiles_are_those_of_the_run(monkeypatch):
     seen = []
     import skadetect.search as module
 
-    monkeypatch.setattr(module, "detect_tiles", lambda job, grid, *_, **__: seen.append(grid) or 1 / 0)
     options = {"max_memory": "500MB"}
-    with pytest.raises(ZeroDivisionError):
-        skadetect.detect(FIELD, **options)
-    (level,) = plan(FIELD, rates=RATES, **options).levels
+    with monkeypatch.context() as patching:
+        patching.setattr(module, "detect_tiles", lambda job, grid, *_, **__: seen.append(grid) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            skadetect.detect(FIELD, **options)
+    level, *coarser = plan(FIELD, rates=RATES, **options).levels
+    assert len(coarser) == skadetect.detect(FIELD, **options).meta["levels"] - 1 == 4
     assert level.n_tiles == len(seen[0])
     assert level.read_voxels == sum(math.prod(tile.read_shape) for tile in seen[0])
 

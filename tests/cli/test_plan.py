@@ -51,10 +51,12 @@ def test_a_cube_has_a_line_a_search(sparse: Path) -> None:
 
 def test_json_has_all_figures() -> None:
     figures = json.loads(CliRunner().invoke(main, ["plan", str(FIELD), "--json"]).stdout)
-    (level,) = figures["levels"]
-    assert figures["n_tiles"] == level["n_tiles"] and level["again_seconds"] == 0.0
+    levels = figures["levels"]
+    assert [level["shape"][1] for level in levels] == [512, 256, 128, 64, 32]
+    assert figures["n_tiles"] == sum(level["n_tiles"] for level in levels)
+    assert all(level["again_seconds"] == 0.0 for level in levels)
     parts = ("background_seconds", "tile_seconds", "reading_seconds", "again_seconds")
-    total = sum(level[part] for part in parts) + figures["catalog_seconds"]
+    total = sum(level[part] for level in levels for part in parts) + figures["catalog_seconds"]
     assert figures["seconds"] == pytest.approx(total)
 
 
