@@ -281,15 +281,15 @@ def _without_flagged(image: Image, options: DetectOptions) -> Image:
 def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Part]:
     """What is found in an image, and in coarser views of it."""
     store, parts, taken = run.view_store(view), [search_view(run, view, pool)], []
+    seen = view
     for level in range(1, count):
-        last = parts[-1]
         if view.ndim == 3:
-            coarser = averaged_view(view, last.view, level, store=store)
+            seen = averaged_view(view, seen, level, store=store)
         else:
-            taken.append(Taken(sky_model(last, run.model), last.view))
+            taken.append(Taken(sky_model(parts[-1], run.model), seen))
             sources = taken[-1].sources
-            coarser = store.keep(residual_view(last.view, sources), level, without=sources.digest)
-        parts.append(search_view(run, coarser, pool, level=level, taken=taken))
+            seen = store.keep(residual_view(seen, sources), level, without=sources.digest)
+        parts.append(search_view(run, seen, pool, level=level, taken=taken))
     return with_alternatives([part.without_pixels() for part in parts], run.model)
 
 

@@ -227,7 +227,8 @@ def detect_tile(tile: Tile, job: Job) -> tuple[Detections, float]:
     corner = found.position + 0.5
     low, high = (np.array([getattr(part, end) for part in own])[-ndim:] for end in ("start", "stop"))
     found = found.take(((corner >= low) & (corner < high)).all(axis=1))
-    found = found.take(_middle(s, _places(found)) >= job.least_peak)
+    if job.least_peak > -math.inf:
+        found = found.take(_middle(s, _places(found)) >= job.least_peak)
     found = _measured(found, tile, job, pixels)
     origin = np.array(tile.read_lo, float)[-ndim:]
     return found.with_(position=found.position + origin, boxes=found.boxes + origin), watch.network
