@@ -86,7 +86,14 @@ def test_neither_tiles_nor_workers_nor_back_end_change_the_catalogue(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tile": 24}, {"tile": 64, "workers": 2}, {"max_memory": "600MB"}], ids=str
+    "changes",
+    [
+        {"tile": 24},
+        {"tile": 64, "workers": 2},
+        {"tile": 64, "workers": 2, "scheduler": "processes"},
+        {"max_memory": "600MB"},
+    ],
+    ids=str,
 )
 def test_nor_do_they_change_what_is_found_in_smoothed_views(
     changes: dict[str, object], model_file: Path, image_file: Path, whole: Catalog
