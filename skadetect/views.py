@@ -145,8 +145,8 @@ def _bytes(shape: tuple[int, ...]) -> int:
     return 4 * math.prod(shape)
 
 
-def _pieces(view: Image) -> Iterator[tuple[Corner, Corner]]:
-    """Windows of whole rows that follow each other in a file, none of them large."""
+def pieces(view: Image) -> Iterator[tuple[Corner, Corner]]:
+    """Windows (low, high) of whole rows that follow each other in a file, none of them large."""
     depth, height, width = view.shape
     if depth > 1:
         yield from (((start, 0, 0), (stop, height, width)) for start, stop in slabs(view.shape, view))
@@ -158,7 +158,7 @@ def _pieces(view: Image) -> Iterator[tuple[Corner, Corner]]:
 
 def _fill(pixels: NDArray[np.float32], view: Image) -> None:
     """Read a view, a piece at a time."""
-    for low, high in _pieces(view):
+    for low, high in pieces(view):
         pixels[low[0] : high[0], low[1] : high[1]] = view.read(low, high)
 
 
@@ -171,7 +171,7 @@ def _write(path: Path, view: Image) -> None:
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            for low, high in _pieces(view):
+            for low, high in pieces(view):
                 view.read(low, high).tofile(file)
         part.replace(path)
     finally:

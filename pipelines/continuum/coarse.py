@@ -15,6 +15,7 @@ from astropy.io import fits
 from held_out import folders
 from reliability import GROUPS
 
+from skadetect.astrometry import pa_to_theta, sky_to_pixel
 from skadetect.background import estimate_background
 from skadetect.beams import Ellipses, convolve
 from skadetect.catalog.coarse_probability import (
@@ -130,8 +131,8 @@ def _truth(folder: Path, image: Image) -> Truth:
     """The sources of a field's own."""
     truth, response = read_truth(folder / "truth.txt"), folder / "primary_beam.fits"
     flux = truth.flux * (primary_beam_at(response, truth.ra, truth.dec) if response.exists() else 1.0)
-    x, y = image.wcs.all_world2pix(truth.ra, truth.dec, 0)
-    theta = np.radians(truth.pa) + np.pi / 2  # north is up, east to the left
+    x, y = sky_to_pixel(image.wcs, truth.ra, truth.dec)
+    theta = pa_to_theta(image.wcs, x, y, truth.pa)
     axes = truth.bmaj / image.pixel_scale, truth.bmin / image.pixel_scale
     return Truth(np.stack([y, x], axis=1), flux, (*axes, theta))
 

@@ -8,14 +8,14 @@ their size.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from skadetect.catalog.probability import logistic_slopes
+from skadetect.catalog.probability import Stored, both_kinds, logistic_slopes
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ _RIDGE = 1.0
 
 
 @dataclass(frozen=True)
-class CoarseReliability:
+class CoarseReliability(Stored):
     """The probability of sources in smoothed views of an image.
 
     Attributes
@@ -45,17 +45,8 @@ class CoarseReliability:
         Of the logarithm of the odds of being real, by the names of `TERMS`.
     """
 
+    key: ClassVar[str] = "coarse_reliability"
     slopes: Mapping[str, float]
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> Self | None:
-        """The calibration in a model's metadata, or None if it has none."""
-        found = metadata.get("coarse_reliability")
-        return None if found is None else cls(**found)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for a model's metadata."""
-        return asdict(self)
 
     def probability(self, columns: Mapping[str, ArrayLike]) -> Floats:
         """Probability of each row.
@@ -128,9 +119,7 @@ def fit_coarse_reliability(
     ValueError
         If the rows are all real or all false.
     """
-    real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
-    if real.all() or not real.any():
-        raise ValueError("a probability is fitted on rows of both kinds, real and false")
+    real, weight = both_kinds(real, weight)
     known = terms(columns)
     scale = np.array([max(float(known[name].std()), 1e-9) for name in TERMS[:-1]] + [1.0])
     design = np.stack([known[name] for name in TERMS], axis=1) / scale

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skadetect.astrometry import theta_to_pa
 from skadetect.beams import convolve
 from skadetect.catalog.assemble import Columns
-from skadetect.catalog.columns import source_columns
+from skadetect.catalog.columns import is_resolved, source_columns
 from skadetect.catalog.flags import Flag
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo
 from skadetect.detections import Detections
@@ -94,10 +94,9 @@ def columns_in_image(part: Coarser, image: Image, model: ModelInfo, options: Cat
 
 def _flags(columns: Columns, image: Image, options: CatalogOptions) -> NDArray[np.int32]:
     """The flags of the view, but resolved by the beam of the image."""
+    axes, errors = ((columns[f"{kind}bmaj"], columns[f"{kind}bmin"]) for kind in ("", "e_"))
     beam = image.pixel_beam.scaled(image.pixel_scale)
-    areas = columns["bmaj"] * columns["bmin"] / (beam.bmaj * beam.bmin)
-    errors = areas * np.hypot(*(columns[f"e_{name}"] / columns[name] for name in ("bmaj", "bmin")))
-    resolved = areas - 1.0 > options.resolved_sigma * errors
+    resolved = is_resolved(axes, errors, beam=beam, sigma=options.resolved_sigma)
     return np.where(
         resolved, columns["flags"] | Flag.RESOLVED.value, columns["flags"] & ~Flag.RESOLVED.value
     ).astype(np.int32)

@@ -15,6 +15,8 @@ from skadetect.catalog.uncertainty import GaussianErrors, floor_scale, gaussian_
 from skadetect.detections import Detections
 from skadetect.image import Image
 
+Floats = NDArray[np.float64]
+
 #: Ratio to the floor of an intrinsic axis below which it is only an upper limit.
 _AT_FLOOR = 1.02
 #: Relative error of a solid angle beside the noise, by pixels, neighbours and background.
@@ -105,14 +107,31 @@ def _error_columns(errors: GaussianErrors, columns: Columns, image: Image) -> Co
     }
 
 
+def is_resolved(
+    axes: tuple[Floats, Floats], errors: tuple[Floats, Floats], *, beam: PixelBeam, sigma: float
+) -> NDArray[np.bool_]:
+    """Whether solid angles exceed the beam's by some standard deviations.
+
+    Parameters
+    ----------
+    axes, errors : (bmaj, bmin), each (n,)
+        FWHM as seen through the beam, and their errors, in the unit of the beam.
+    beam : PixelBeam
+    sigma : float
+        Standard deviations, to which a hundredth of the solid angle is added.
+    """
+    areas = axes[0] * axes[1] / (beam.bmaj * beam.bmin)
+    relative = np.hypot(errors[0] / axes[0], errors[1] / axes[1])
+    return np.asarray(areas - 1.0 > sigma * areas * np.hypot(relative, _SYSTEMATIC))
+
+
 def _flags(
     rows: Detections, shapes: Shapes, errors: GaussianErrors, *, beam: PixelBeam, options: CatalogOptions
 ) -> NDArray[np.int32]:
     bmaj, bmin, _ = shapes.convolved
-    areas = bmaj * bmin / (beam.bmaj * beam.bmin)
-    area_errors = areas * np.hypot(np.hypot(errors.bmaj / bmaj, errors.bmin / bmin), _SYSTEMATIC)
+    sides = (errors.bmaj, errors.bmin)
     marks = {
-        Flag.RESOLVED: areas - 1.0 > options.resolved_sigma * area_errors,
+        Flag.RESOLVED: is_resolved((bmaj, bmin), sides, beam=beam, sigma=options.resolved_sigma),
         Flag.SIZE_LIMIT: shapes.intrinsic[1] <= _AT_FLOOR * shapes.least,
         Flag.NO_PEAK: ~(rows.peak > 0),
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from skadetect._numba import JIT
 from skadetect.catalog.coarse_probability import CoarseReliability
@@ -58,12 +58,12 @@ def image_probabilities(rows: Detections, image: Image, model: ModelInfo, *, cov
     snr, area = signal_to_noise(rows), covered * math.prod(image.shape)
     shapes = decoded(rows, image, model.parameters)
     flux, (bmaj, bmin, _) = shapes.int_flux, shapes.convolved
-    columns = {
+    columns: dict[str, ArrayLike] = {
         "score": rows.score,
         "snr": snr,
         "area": bmaj * bmin / (image.pixel_beam.bmaj * image.pixel_beam.bmin),
         "density": bright_density(snr, rows.score, area / max(image.pixel_beam.area, 1.0)),
-        "sums": np.divide(rows.aperture, flux, out=np.full(len(rows), np.nan), where=flux > 0),
+        "sums": _ratio(rows.aperture, flux),
         "distance": isolation(rows.position[:, -2:], rows.score >= reliability.least_score, area),
     }
     return reliability.probability(columns)
@@ -101,8 +101,7 @@ def coarse_probabilities(
 def coarse_columns(
     rows: Detections, view: Image, model: ModelInfo, taken: Sequence[Taken], *, covered: float
 ) -> dict[str, Floats]:
-    """What the probabilities of detections in a smoothed view are made of, see
-    `CoarseReliability.probability`.
+    """What `CoarseReliability.probability` is made of.
 
     Parameters are those of `coarse_probabilities`.
     """
@@ -118,7 +117,6 @@ def coarse_columns(
         _add_near(before.sources.centre, before.sources.int_flux, centre, (radius, far), inside, beside)
     return {
         "alone": np.full(len(rows), np.nan) if alone is None else alone,
-        "score": rows.score.astype(np.float64),
         "snr": signal_to_noise(rows),
         "major": shapes.intrinsic[0] / fwhm,
         "minor": shapes.intrinsic[1] / fwhm,
@@ -129,7 +127,8 @@ def coarse_columns(
     }
 
 
-def _ratio(value: Floats, flux: Floats) -> Floats:
+def _ratio(value: NDArray[np.floating], flux: Floats) -> Floats:
+    """Over the flux of each row; NaN where that is none."""
     return np.divide(value, flux, out=np.full(len(flux), np.nan), where=flux > 0)
 
 

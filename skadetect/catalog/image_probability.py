@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 from scipy.special import logit
 
-from skadetect.catalog.probability import Calibration
+from skadetect.catalog.probability import Calibration, both_kinds
 
 Floats = NDArray[np.float64]
 
@@ -178,9 +178,7 @@ def fit_image_reliability(
     ValueError
         If the rows are all real or all false.
     """
-    real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
-    if real.all() or not real.any():
-        raise ValueError("a probability is fitted on rows of both kinds, real and false")
+    real, weight = both_kinds(real, weight)
     known = terms(columns)
     names = (*PIECES, *NOISE)
     design = np.stack([known[name] for name in names], axis=1)

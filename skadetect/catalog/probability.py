@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,8 +27,25 @@ _RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What a model file holds of how probable rows are.
+class Stored:
+    """What a model file holds, in the entry `key` of its metadata."""
+
+    key: ClassVar[str] = "reliability"
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> Self | None:
+        """The calibration in a model's metadata, or None if it has none."""
+        found = metadata.get(cls.key)
+        return None if found is None else cls(**found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a model's metadata."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Calibration(Stored):
+    """How probable rows are.
 
     Attributes
     ----------
@@ -37,16 +54,6 @@ class Calibration:
     """
 
     least_score: float
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> Self | None:
-        """The calibration in a model's metadata, or None if it has none."""
-        found = metadata.get("reliability")
-        return None if found is None else cls(**found)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for a model's metadata."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -148,9 +155,7 @@ def fit_reliability(
     ValueError
         If the rows are all real or all false.
     """
-    real, weight = np.asarray(real, bool), np.asarray(weight, np.float64)
-    if real.all() or not real.any():
-        raise ValueError("a probability is fitted on rows of both kinds, real and false")
+    real, weight = both_kinds(real, weight)
     known, start = evidence(columns), given or Reliability(least_score, 0.0, {})
     slopes = np.array([start.slopes.get(name, 0.0) for name in TERMS])
     fitted = np.array([name in free for name in TERMS])
@@ -162,6 +167,20 @@ def fit_reliability(
     slopes[fitted] = best[:n]
     named = dict(zip(TERMS, slopes.tolist(), strict=True))
     return Reliability(least_score, start.constant + float(best[n]), named)
+
+
+def both_kinds(real: ArrayLike, weight: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
+    """Which rows are real (n,), and how many each stands for (n,), as arrays.
+
+    Raises
+    ------
+    ValueError
+        If the rows are all real or all false: nothing can be fitted then.
+    """
+    marks = np.asarray(real, bool)
+    if marks.all() or not marks.any():
+        raise ValueError("a probability is fitted on rows of both kinds, real and false")
+    return marks, np.asarray(weight, np.float64)
 
 
 def logistic_slopes(

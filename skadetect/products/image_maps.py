@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,10 +21,12 @@ from skadetect.beams import convolve
 from skadetect.catalog.catalog import Catalog
 from skadetect.errors import OutputError
 from skadetect.image import Image
+from skadetect.pixels import Corner
 from skadetect.products.files import is_done
 from skadetect.products.headers import KEY, image_header
 from skadetect.products.options import image_stem, made_folder
 from skadetect.sky_model import SkyModel
+from skadetect.views import pieces
 
 #: What each map shows; all but the mask are in the unit of the image.
 KINDS = {
@@ -34,8 +36,6 @@ KINDS = {
     "residual": "image without the model",
     "mask": "1 where the model exceeds the noise",
 }
-#: Pixels that are worked on at a time.
-SLAB = 1 << 22
 
 
 def write_maps(
@@ -82,14 +82,14 @@ def write_maps(
     if is_done(paths, key, overwrite=overwrite):
         return paths
     background = estimate_background(image)
-    pieces = list(_pieces(image))
+    windows = list(pieces(image))
     with ExitStack() as stack:
         files = {kind: _opened(stack, path, kind, image, key) for kind, path in paths.items()}
-        for done, rows in enumerate(pieces):
-            for kind, values in _maps(image, background, model, rows).items():
+        for done, (low, high) in enumerate(windows):
+            for kind, values in _maps(image, background, model, low, high).items():
                 _append(files[kind], values, paths[kind])
             if progress is not None:
-                progress(done + 1, len(pieces))
+                progress(done + 1, len(windows))
     return paths
 
 
@@ -117,23 +117,14 @@ def catalog_model(catalog: Catalog, image: Image) -> SkyModel:
     )
 
 
-def _pieces(image: Image) -> Iterator[tuple[int, int]]:
-    """Ranges of rows that follow each other."""
-    _, height, width = image.shape
-    rows = max(1, SLAB // width)
-    for start in range(0, height, rows):
-        yield start, min(start + rows, height)
-
-
 def _maps(
-    image: Image, background: Background, model: SkyModel, rows: tuple[int, int]
+    image: Image, background: Background, model: SkyModel, low: Corner, high: Corner
 ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
-    """All maps between two rows; blank pixels are blank in each but the mask, where they are 0."""
-    low, high = (0, rows[0], 0), (1, rows[1], image.shape[2])
+    """All maps of some rows; blank pixels are blank in each but the mask, where they are 0."""
     pixels = image.read(low, high)[0]
     level, rms = (each[0] for each in background.at(low, high))
     drawn = np.zeros(pixels.shape, np.float32)
-    model.add_to(drawn, (rows[0], 0))
+    model.add_to(drawn, low[1:])
     mask = (drawn > rms) & np.isfinite(pixels)
     for values in (level, rms, drawn):
         values[np.isnan(pixels)] = np.nan
@@ -156,20 +147,7 @@ def _opened(stack: ExitStack, path: Path, kind: str, image: Image, key: str) -> 
     shape = {"NAXIS": 2, "NAXIS1": image.shape[2], "NAXIS2": image.shape[1]}
     whole = fits.Header([("SIMPLE", True), ("BITPIX", 8 if kind == "mask" else -32), *shape.items()])
     whole.extend(header.cards)
-    return stack.enter_context(_closing(fits.StreamingHDU(temporary, whole)))
-
-
-class _closing:
-    """Closes a stream, which does that by itself only at the end of its own block."""
-
-    def __init__(self, stream: fits.StreamingHDU) -> None:
-        self._stream = stream
-
-    def __enter__(self) -> fits.StreamingHDU:
-        return self._stream
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+    return stack.enter_context(fits.StreamingHDU(temporary, whole))
 
 
 def _append(file: fits.StreamingHDU, values: NDArray[np.float32] | NDArray[np.uint8], path: Path) -> None:

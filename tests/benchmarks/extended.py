@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from astropy.io import fits
 from scipy.spatial import cKDTree
-from sparse_fields import CROWDING, SIZE, THRESHOLDS
+from sparse_fields import CROWDING, SIZE, pybdsf
 
-from skadetect.astrometry import sky_to_pixel
 from skadetect.background import estimate_background
 from skadetect.beams import convolve
 from skadetect.detect import Detector
@@ -103,19 +101,6 @@ def _parts(source: pd.Series) -> list[pd.DataFrame]:
     ]
 
 
-def pybdsf(image: Path, python: str, *extra: str) -> pd.DataFrame:
-    """PyBDSF's sources in pixels; its list is kept beside the image."""
-    stem = image.with_name("pybdsf_" + ("wavelets" if extra else "plain"))
-    path = stem.with_name(stem.name + "_srl.csv")
-    if not path.exists():
-        script = Path(__file__).with_name("run_pybdsf.py")
-        command = [python, script, image, *THRESHOLDS, stem, *extra]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    table = pd.read_csv(path)
-    x, y = sky_to_pixel(open_image(image).wcs, table["ra"].to_numpy(), table["dec"].to_numpy())
-    return pd.DataFrame({"x": x, "y": y, "int_flux": table["flux"]})
-
-
 def judged(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """What the rows say of each source."""
     table = []
@@ -160,8 +145,8 @@ def main() -> None:
         image, truth = make(options.folder, seed)
         found = {"skadetect": detector.detect(image).to_pandas()}
         if options.bdsf_python:
-            found["PyBDSF"] = pybdsf(image, options.bdsf_python)
-            found["PyBDSF wavelets"] = pybdsf(image, options.bdsf_python, WAVELETS)
+            found["PyBDSF"] = pybdsf(image, options.bdsf_python, name="pybdsf_plain")
+            found["PyBDSF wavelets"] = pybdsf(image, options.bdsf_python, WAVELETS, name="pybdsf_wavelets")
         for tool, rows in found.items():
             results.setdefault(tool, []).append(judged(rows, truth))
         print(image.parent.name, {tool: len(rows) for tool, rows in found.items()}, flush=True)

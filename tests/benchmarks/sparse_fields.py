@@ -63,18 +63,19 @@ def truth(folder: Path) -> Field:
     )
 
 
-def pybdsf(folder: Path, python: str) -> pd.DataFrame:
-    """PyBDSF's sources, columns as ours; its list is kept beside the field."""
-    path = folder / "pybdsf_srl.csv"
+def pybdsf(image: Path, python: str, *extra: str, name: str = "pybdsf") -> pd.DataFrame:
+    """PyBDSF's sources, columns as ours; its list is kept beside the image."""
+    stem = image.with_name(name)
+    path = image.with_name(f"{name}_srl.csv")
     if not path.exists():
         script = Path(__file__).with_name("run_pybdsf.py")
         subprocess.run(
-            [python, script, folder / "image.fits", *THRESHOLDS, folder / "pybdsf"],
+            [python, script, image, *THRESHOLDS, stem, *extra],
             check=True,
             stdout=subprocess.DEVNULL,
         )
     table = pd.read_csv(path)
-    wcs = open_image(folder / "image.fits").wcs
+    wcs = open_image(image).wcs
     x, y = sky_to_pixel(wcs, table["ra"].to_numpy(), table["dec"].to_numpy())
     names = {"flux": "int_flux", **{name: f"{name}_deconv" for name in ("bmaj", "bmin", "pa")}}
     return table.rename(columns=names).assign(x=x, y=y)
@@ -162,7 +163,7 @@ def main() -> None:
         bright += int((field.sources.peak_snr >= BRIGHT_SNR).sum())
         found = {"skadetect": catalog.to_pandas()}
         if options.bdsf_python:
-            found["PyBDSF"] = pybdsf(folder, options.bdsf_python)
+            found["PyBDSF"] = pybdsf(folder / "image.fits", options.bdsf_python)
         bmaj, bmin, bpa = (catalog.meta[name] for name in ("bmaj", "bmin", "bpa"))
         beam = PixelBeam(3600.0 * bmaj, 3600.0 * bmin, np.radians(bpa))
         true = alone(folder, field, beam)

@@ -59,3 +59,9 @@ def toy_catalog(n: int = 12) -> Catalog:
     """Catalogue of n made-up sources."""
     image = toy_image()
     return build_catalog(toy_detections(image.pixel_beam, n=n), image, MODEL)
+
+
+def one_source(image: Image, **columns: float) -> Catalog:
+    """Catalogue of one made-up source; columns of CONTINUUM are given."""
+    arrays = {name: np.array([float(value)]) for name, value in columns.items()}
+    return build_catalog(toy_detections(image.pixel_beam, n=1, **arrays), image, MODEL)

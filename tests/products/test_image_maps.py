@@ -80,7 +80,7 @@ def test_pieces_do_not_show(
 ) -> None:
     image, catalog, _ = field
     whole = write_maps(catalog, image, tmp_path / "whole")
-    monkeypatch.setattr("skadetect.products.image_maps.SLAB", 7 * SIDE)
+    monkeypatch.setattr("skadetect.views.SLAB", 7 * SIDE)
     steps: list[tuple[int, int]] = []
     parts = write_maps(catalog, image, tmp_path / "parts", progress=lambda *step: steps.append(step))
     assert steps[-1] == (29, 29)
