@@ -182,6 +182,25 @@ def second_moments(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike) -> Ellips
     return major * cos**2 + minor * sin**2, major * sin**2 + minor * cos**2, (major - minor) * cos * sin
 
 
+def gaussian_exponents(bmaj: ArrayLike, bmin: ArrayLike, theta: ArrayLike) -> NDArray[np.float64]:
+    """What multiplies dy^2, dx^2 and dy dx in the exponent of Gaussians.
+
+    Parameters
+    ----------
+    bmaj, bmin, theta
+        As for `second_moments`.
+
+    Returns
+    -------
+    (n, 3) float64
+        Per square pixel; none is positive but the last, which may be.
+    """
+    xx, yy, xy = second_moments(bmaj, bmin, theta)
+    determinant = np.square(np.asarray(bmaj, np.float64) * np.asarray(bmin, np.float64))
+    scale = -4.0 * math.log(2.0) / determinant
+    return np.stack([scale * xx, scale * yy, -2.0 * scale * xy], axis=-1)
+
+
 def ellipse_of(xx: NDArray[np.float64], yy: NDArray[np.float64], xy: NDArray[np.float64]) -> Ellipses:
     """Axes and angle of second moments; what is negative, or lost in rounding, is 0.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skadetect._numba import PARALLEL
-from skadetect.beams import Ellipses, PixelBeam, second_moments
+from skadetect.beams import Ellipses, PixelBeam, gaussian_exponents, second_moments
 
 Floats = NDArray[np.float64]
 
@@ -71,11 +71,10 @@ class SkyModel:
         bmaj, bmin, theta = ellipse
         good = np.isfinite(int_flux) & (int_flux > 0) & (bmin > 0) & np.isfinite(bmaj + theta)
         order = np.flatnonzero(good)[np.lexsort((centre[good, 1], centre[good, 0]))]
-        xx, yy, xy = (each[order] for each in second_moments(bmaj, bmin, theta))
-        determinant = (bmaj[order] * bmin[order]) ** 2
-        peak = int_flux[order] * beam.bmaj * beam.bmin / np.sqrt(determinant)
-        scale = -4.0 * math.log(2.0) / determinant
-        profile = np.stack([peak, scale * xx, scale * yy, -2.0 * scale * xy], axis=1)
+        bmaj, bmin, theta = (each[order] for each in ellipse)
+        xx, yy, _ = second_moments(bmaj, bmin, theta)
+        peak = int_flux[order] * beam.bmaj * beam.bmin / (bmaj * bmin)
+        profile = np.column_stack([peak, gaussian_exponents(bmaj, bmin, theta)])
         faint = np.maximum(_FAINT * np.nan_to_num(noise[order]), 1e-6 * peak)
         reach = np.sqrt(np.log(np.maximum(peak / faint, 2.0)) / (4.0 * math.log(2.0)))
         extent = reach[:, None] * np.sqrt(np.stack([yy, xx], axis=1))

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skadetect.astrometry import pa_to_theta
 from skadetect.boxes import falling_order
 from skadetect.catalog.assemble import Columns, chunks, gather, to_table
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.coarser import Coarser, columns_in_image
 from skadetect.catalog.columns import source_columns
 from skadetect.catalog.flags import Flag, beside_bright, blended
+from skadetect.catalog.islands import islands
 from skadetect.catalog.provenance import CatalogOptions, ModelInfo, provenance
 from skadetect.catalog.schema import COLUMNS
 from skadetect.catalog.shapes import signal_to_noise
@@ -63,8 +65,18 @@ def build_catalog(
         COLUMNS, itertools.chain(fine, wide), n, prefix=options.prefix, places=_places(rows, wide)
     )
     arrays["source_id"][:] = np.arange(1, n + 1)
+    arrays["island_id"][:] = 1 + _islands(arrays, image)
     about = provenance(image, model, options) | dict(meta or {})
     return Catalog(to_table(arrays, COLUMNS, image.unit, meta=about))
+
+
+def _islands(arrays: Columns, image: Image) -> NDArray[np.int64]:
+    """The first row of each row's island."""
+    bmaj, bmin = (arrays[name] / image.pixel_scale for name in ("bmaj", "bmin"))
+    theta = pa_to_theta(image.wcs, arrays["x"], arrays["y"], arrays["pa"])
+    peak = arrays["int_flux"] * image.pixel_beam.bmaj * image.pixel_beam.bmin / (bmaj * bmin)
+    centre = np.stack([arrays["y"], arrays["x"]], axis=1)
+    return islands(centre, peak, (bmaj, bmin, theta), arrays["local_rms"])
 
 
 def _places(rows: Detections, wide: Sequence[Columns]) -> NDArray[np.int64] | None:

@@ -74,7 +74,8 @@ def _sky_columns(rows: Detections, shapes: Shapes, image: Image, prefix: str) ->
 def _pixel_columns(rows: Detections, shapes: Shapes, snr: NDArray[np.float64]) -> Columns:
     (y_min, x_min), (y_max, x_max) = rows.boxes[:, 0, -2:].T, rows.boxes[:, 1, -2:].T
     return {
-        "source_id": np.zeros(len(rows), np.int64),
+        "source_id": np.zeros(len(rows), np.int64),  # known when all rows are there, as is the next
+        "island_id": np.zeros(len(rows), np.int64),
         "x": rows.position[:, -1],
         "y": rows.position[:, -2],
         "peak_flux": rows.peak,

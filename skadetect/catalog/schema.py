@@ -26,6 +26,7 @@ COLUMNS: tuple[ColumnSpec, ...] = tuple(
     for row in (
         ("source_id", "", "meta.id;meta.main", "i8", "number of the row, from 1, by falling peak"),
         ("name", "", "meta.id", "U", "IAU name: position truncated, not rounded"),
+        ("island_id", "", "meta.id.parent", "i8", "source_id of the brightest source of the same island"),
         ("ra", "deg", "pos.eq.ra;meta.main", "f8", "right ascension"),
         ("dec", "deg", "pos.eq.dec;meta.main", "f8", "declination"),
         ("e_ra", "arcsec", "stat.error;pos.eq.ra", "f4", "error of the right ascension, on the sky"),

@@ -87,6 +87,11 @@ def test_rows_are_in_order_of_peak_and_do_not_depend_on_the_order_of_detections(
     for name in there.colnames:
         np.testing.assert_array_equal(there[name], back[name], err_msg=name)
     np.testing.assert_array_equal(there["source_id"], np.arange(1, len(there) + 1))
+    # each is one island with its copy, known by the brighter one
+    assert (there["island_id"] <= there["source_id"]).all()
+    place = np.round(there["x"].value - 0.125).astype(int), np.round(there["y"].value - 0.125).astype(int)
+    for x, y in zip(*place, strict=True):
+        assert len(set(there["island_id"][(place[0] == x) & (place[1] == y)])) == 1
 
 
 def test_no_detections_make_a_catalogue_with_all_columns_and_units():
