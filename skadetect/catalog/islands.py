@@ -1,8 +1,8 @@
 """Which sources of an image belong to one island: emission above the noise that hangs together.
 
 Two sources hang together if the sum of both, as Gaussians, stays above a level all along the line between
-them: lobes and core of a radio galaxy that touch, pieces of a large source, chance blends. PyBDSF's islands are
-the same by the pixels; by the sources they need no second look at the image.
+them: lobes and core of a radio galaxy that touch, pieces of a large source, chance blends. PyBDSF's islands
+are the same by the pixels; by the sources they need no second look at the image.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def _train_once(
 
 def _dressed(best: Model, start: Model, task: FinetuneTask) -> Model:
     """The trained model with what the training does not know of it."""
-    names = ("error_calibration", "pyramid")
+    names = ("error_calibration", "flux_mean", "moment_mean", "pyramid")
     kept = {name: start.metadata[name] for name in names if name in start.metadata}
     origin = {"name": start.name, "digest": start.digest}
     return replace(
@@ -161,7 +161,8 @@ def _options(model: Model, task: FinetuneTask, options: FinetuneOptions, labels:
         "schedule": {"warmup": min(50, options.steps // 10)},
         "sampling": {name: size for name in ("patch", "batch") if (size := getattr(options, name))},
     }
-    dropped = ("fields", "banks", "validation", "stop")
+    # how the model itself was begun says nothing of random weights
+    dropped = ("fields", "banks", "validation", "stop", *(("fold", "grow") if options.scratch else ()))
     table = laid_over({key: value for key, value in before.items() if key not in dropped}, changes)
     table = laid_over(table, options.settings or {})
     groups = [FieldGroup((str(task.parts["train"]),), labels="" if labels is None else str(labels))]

@@ -93,5 +93,6 @@ def test_what_has_no_peak_or_no_shape_stands_alone() -> None:
     centre, ones = np.zeros((5, 2)), np.ones(5)
     peak = np.array([9.0, -1.0, 9.0, np.nan, 9.0])
     bmaj = np.array([4.0, 4.0, np.nan, 4.0, 4.0])
-    np.testing.assert_array_equal(islands(centre, peak, (bmaj, 4.0 * ones, 0.0 * ones), ones), [0, 1, 2, 3, 0])
+    first = islands(centre, peak, (bmaj, 4.0 * ones, 0.0 * ones), ones)
+    np.testing.assert_array_equal(first, [0, 1, 2, 3, 0])
     assert len(islands(np.empty((0, 2)), np.empty(0), (np.empty(0),) * 3, np.empty(0))) == 0
