@@ -20,6 +20,7 @@ from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.coarser import Coarser
 from skadetect.catalog.cube_build import build_cube_catalog
 from skadetect.catalog.evidence import Taken
+from skadetect.deblend import deblended
 from skadetect.detect_options import MODELS, DetectOptions, parse_channels, parse_flux
 from skadetect.detections import Detections
 from skadetect.distribute import Pool
@@ -280,7 +281,7 @@ def _without_flagged(image: Image, options: DetectOptions) -> Image:
 
 def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Part]:
     """What is found in an image, and in coarser views of it."""
-    store, parts, taken = run.view_store(view), [search_view(run, view, pool)], []
+    store, parts, taken = run.view_store(view), [_settled(run, search_view(run, view, pool))], []
     seen = view
     for level in range(1, count):
         if view.ndim == 3:
@@ -291,6 +292,14 @@ def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Par
             seen = store.keep(residual_view(seen, sources), level, without=sources.digest)
         parts.append(search_view(run, seen, pool, level=level, taken=taken))
     return with_alternatives([part.without_pixels() for part in parts], run.model)
+
+
+def _settled(run: Search, found: Part) -> Part:
+    """What was found in an image, blends taken apart if it is known how probable rows are."""
+    if found.view.ndim == 3:
+        return found
+    with bar(run.options.progress, "blends") as show:
+        return replace(found, rows=deblended(found.rows, found.view, run.model, progress=show))
 
 
 def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:

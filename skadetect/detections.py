@@ -108,6 +108,11 @@ class Detections:
         """Number of image axes, 2 or 3."""
         return self.position.shape[1]
 
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability that each row is real; its score where that is not known."""
+        return np.where(np.isnan(self.prob), self.score, self.prob)
+
     @classmethod
     def empty(cls, ndim: int, n_parameters: int) -> Detections:
         """No rows, with the given ranks."""

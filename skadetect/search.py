@@ -22,7 +22,8 @@ from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.assemble import chunks
 from skadetect.catalog.cube_build import cube_probabilities
 from skadetect.catalog.evidence import Taken, coarse_probabilities, image_probabilities
-from skadetect.catalog.shapes import measured
+from skadetect.catalog.shapes import measured, signal_to_noise
+from skadetect.deblend import BRIGHT, LEAST_DOUBTFUL
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.distribute import Pool
@@ -45,8 +46,6 @@ CUBE_SAMPLES = 1600
 HELD_SHARE = 0.15
 #: Signal to noise of a pixel in the middle of what is found in a smoothed image.
 COARSE_PEAK = 4.5
-#: Probability below which a row in a smoothed view is nothing.
-LEAST_DOUBTFUL = 0.2
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +113,9 @@ class Search:
     def least_score(self, model: Model) -> float:
         """Score from which on boxes are looked at: of a calibrated model, all that may be probable enough."""
         known = model.metadata.get("reliability")
-        return self.threshold if known is None else min(known["least_score"], self.threshold)
+        if known is not None:
+            return min(known["least_score"], self.threshold)
+        return self.threshold if self.image.ndim == 3 else min(self.threshold, model.threshold)
 
     def view_store(self, view: Image) -> ViewStore:
         """Where coarser views are kept: those of a file beside its finished tiles, if memory is too small."""
@@ -190,7 +191,11 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: 
         rows, more = _look_again(run, *second, rows, pool, level)
         seconds += more
     found = Part(rows, view, background, seconds, level)
-    return replace(found, rows=probable(_judged(found, run.model, taken), run.least_kept(view, level)))
+    rows = _judged(found, run.model, taken)
+    kept = rows.confidence >= np.float32(run.least_kept(view, level))
+    if view.ndim == 2 and not level:  # what is bright is there, one way or another
+        kept |= (rows.prob >= np.float32(LEAST_DOUBTFUL)) & (signal_to_noise(rows) >= BRIGHT)
+    return replace(found, rows=rows.take(kept))
 
 
 def sky_model(found: Part, model: Model) -> SkyModel:
@@ -204,8 +209,8 @@ def sky_model(found: Part, model: Model) -> SkyModel:
 
 
 def probable(rows: Detections, least: float) -> Detections:
-    """The rows that are probable enough, as far as that is known."""
-    return rows.take(~(rows.prob < np.float32(least)))
+    """The rows that are probable enough, or of a high enough score if that is all that is known."""
+    return rows.take(rows.confidence >= np.float32(least))
 
 
 def background_options(view: Image) -> BackgroundOptions | None:

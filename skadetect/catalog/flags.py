@@ -23,6 +23,7 @@ class Flag(IntFlag):
     ARTEFACT = 8
     SIZE_LIMIT = 16
     NO_PEAK = 32
+    SPLIT = 64
 
 
 class FlagBit(NamedTuple):
@@ -42,6 +43,7 @@ FLAGS: tuple[FlagBit, ...] = (
         Flag.SIZE_LIMIT, "size_limit", "an intrinsic axis is the smallest the model can say: an upper limit"
     ),
     FlagBit(Flag.NO_PEAK, "no_peak", "no positive peak in the pixels at its position"),
+    FlagBit(Flag.SPLIT, "split", "one of two points that explain the pixels better than one source"),
 )
 
 
