@@ -7,8 +7,9 @@ its neighbours' light. So once it is known what there is, groups of bright sourc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,44 +52,57 @@ _SIDE, _BEYOND = 1024, 64
 
 @dataclass(frozen=True)
 class _Seen:
-    """Rows and what network and pixels say of them: as Gaussians (n, 6) through the beam (`joint_fit`), their
-    fluxes, axes and angles (n, 3), and whether they are known to be there.
+    """Bright rows and what network and pixels say of them.
+
+    Where they are in the table, whether they are known to be there, Gaussians (n, 6) through the beam as
+    `joint_fit` takes them, fluxes, and axes and angles (n, 3).
     """
 
     rows: Detections
+    index: NDArray[np.int64]
     known: NDArray[np.bool_]
     gaussians: Floats
     flux: Floats
     axes: Floats
 
     @classmethod
-    def of(cls, rows: Detections, known: NDArray[np.bool_], view: Image, model: Model) -> _Seen:
-        """Rows as they are measured in a view."""
-        parts = [np.empty((0, 6))]
-        for some in chunks(rows):
-            shapes, placed, _ = measured(some, view, model)
-            parts.append(np.column_stack([placed.position, shapes.int_flux, *shapes.convolved]))
-        table, beam = np.concatenate(parts), view.pixel_beam
-        flux, axes = table[:, 2], table[:, 3:]
-        peak = flux * beam.bmaj * beam.bmin / (axes[:, 0] * axes[:, 1])
-        gaussians = np.column_stack([peak, table[:, :2], gaussian_exponents(*axes.T)])
-        return cls(rows, known, gaussians, flux, axes)
+    def joined(cls, parts: Sequence[_Seen]) -> _Seen:
+        """All rows of some parts."""
+        rows = Detections.concatenate([part.rows for part in parts])
+        names = ("index", "known", "gaussians", "flux", "axes")
+        return cls(rows, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def take(self, index: NDArray[np.bool_]) -> _Seen:
         """Some of the rows."""
-        rows, known = self.rows.take(index), self.known[index]
-        return _Seen(rows, known, self.gaussians[index], self.flux[index], self.axes[index])
+        rows, place, known = self.rows.take(index), self.index[index], self.known[index]
+        return _Seen(rows, place, known, self.gaussians[index], self.flux[index], self.axes[index])
 
     @property
     def noise(self) -> Floats:
         """At the rows, image unit."""
         return self.rows.local_rms.astype(np.float64)
 
+    @property
+    def snr(self) -> Floats:
+        """Of the peaks."""
+        return signal_to_noise(self.rows)
+
     def sky(self, beam: PixelBeam) -> SkyModel:
         """All of them."""
         bmaj, bmin, theta = self.axes.T
         place = self.gaussians[:, 1:3]
         return SkyModel.of(place, self.flux, (bmaj, bmin, theta), beam=beam, noise=self.noise)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """What is fitted together: rows one group after another, where each group starts (g + 1), and the square
+    of the image that its middle lies in (g, 2); those of one square are together.
+    """
+
+    row: NDArray[np.int64]
+    start: NDArray[np.int64]
+    square: NDArray[np.int64]
 
 
 def deblended(
@@ -116,27 +130,45 @@ def deblended(
     -------
     Detections
         Rows that are not confident, not bright or by themselves are as they were. What a network saw as one
-        and is two is flagged; both have its score and probability.
+        and is two is flagged, the second one comes last; both have its score and probability.
     """
-    beam, bright = view.pixel_beam, signal_to_noise(rows) >= BRIGHT
-    sure = rows.confidence >= np.float32(model.threshold)
-    index = np.flatnonzero(sure | (bright & (rows.prob >= np.float32(LEAST_DOUBTFUL))))
-    seen = _Seen.of(rows.take(index), sure[index], view, model)
-    there = seen.known | _unexplained(seen, beam)
-    index, seen = index[there], seen.take(there)
+    if not len(rows):
+        return rows
+    beam, (seen, skies) = view.pixel_beam, _seen(rows, view, model)
+    seen = seen.take(seen.known | _unexplained(seen, beam))
+    sky = SkyModel.joined([*skies, seen.take(~seen.known).sky(beam)])
+    del skies
     groups = _groups(seen)
-    fits = _fits(groups, seen, ResidualPixels(view.pixels, seen.sky(beam)), beam, progress)
+    fits = _fits(groups, seen, ResidualPixels(view.pixels, sky), beam, progress)
     some, fits = _judged(seen, fits, groups, model.threshold)
     two = ~np.isnan(fits.second[:, 0])
-    one, others = fits.sound & ~two, np.ones(len(rows), bool)
-    others[index] = False
-    parts = [
-        rows.take(others),
-        some.take(~one & ~two),
-        _measured_anew(some.take(one), fits.sources[one], beam),
-        *(_as_fitted(some.take(two), half[two], beam, model) for half in (fits.sources, fits.second)),
+    one, doubtful = fits.sound & ~two, ~seen.known & ~two
+    changed = [
+        (one, _measured_anew(some.take(one), fits.sources[one], beam)),
+        (doubtful & ~one, some.take(doubtful & ~one)),
+        (two, _as_fitted(some.take(two), fits.sources[two], beam, model)),
     ]
-    return Detections.concatenate(parts)
+    index = np.concatenate([seen.index[mask] for mask, _ in changed])
+    second = _as_fitted(some.take(two), fits.second[two], beam, model)
+    return rows.changed(index, Detections.concatenate([part for _, part in changed]), second)
+
+
+def _seen(rows: Detections, view: Image, model: Model) -> tuple[_Seen, list[SkyModel]]:
+    """Bright rows that are there or in doubt, and all that are there, as they are measured in a view."""
+    parts, skies, start, beam = [], [], 0, view.pixel_beam
+    for some in chunks(rows):
+        index, start = np.arange(start, start + len(some)), start + len(some)
+        sure = some.confidence >= np.float32(model.threshold)
+        bright = signal_to_noise(some) >= BRIGHT
+        wanted = sure | (bright & (some.prob >= np.float32(LEAST_DOUBTFUL)))
+        shapes, placed, _ = measured(some.take(wanted), view, model)
+        flux, axes = shapes.int_flux, np.stack(shapes.convolved, axis=1)
+        peak = flux * beam.bmaj * beam.bmin / (axes[:, 0] * axes[:, 1])
+        gaussians = np.column_stack([peak, placed.position, gaussian_exponents(*shapes.convolved)])
+        seen = _Seen(some.take(wanted), index[wanted], sure[wanted], gaussians, flux, axes)
+        skies.append(seen.take(seen.known).sky(beam))
+        parts.append(seen.take(bright[wanted] & (peak > 0) & np.isfinite(gaussians).all(axis=1)))
+    return _Seen.joined(parts), skies
 
 
 def _unexplained(seen: _Seen, beam: PixelBeam) -> NDArray[np.bool_]:
@@ -148,7 +180,7 @@ def _unexplained(seen: _Seen, beam: PixelBeam) -> NDArray[np.bool_]:
     if not len(doubtful):
         return found
     peak, noise = seen.rows.peak.astype(np.float64), seen.noise
-    bright = np.flatnonzero(seen.known & (peak >= BRIGHT * noise))
+    bright = np.flatnonzero(seen.known)
     place, accepted = seen.gaussians[:, 1:3], seen.known.copy()
     around = cKDTree(place[bright]).query_ball_point(place[doubtful], AROUND * beam.fwhm)
     beside = cKDTree(place[doubtful]).query_ball_point(place[doubtful], TOUCHING * beam.fwhm)
@@ -169,80 +201,79 @@ def _light(gaussians: Floats, place: Floats) -> float:
     return float(np.sum(gaussians[:, 0] * np.exp(power)))
 
 
-def _groups(seen: _Seen) -> list[NDArray[np.int64]]:
-    """Bright rows that hang together, and those by themselves that are to be looked into."""
-    snr, place, peak = signal_to_noise(seen.rows), seen.gaussians[:, 1:3], seen.gaussians[:, 0]
-    good = (snr >= BRIGHT) & (peak > 0) & np.isfinite(seen.gaussians).all(axis=1)
-    left = np.flatnonzero(good)
-    groups: list[NDArray[np.int64]] = []
+def _groups(seen: _Seen) -> _Groups:
+    """Rows that hang together, and those by themselves that are to be looked into."""
+    place, peak, noise = seen.gaussians[:, 1:3], seen.gaussians[:, 0], seen.noise
+    label, left = np.full(len(peak), -1), np.arange(len(peak))
     for level in LEVELS:
         bmaj, bmin, theta = seen.axes[left].T
-        first = islands(place[left], peak[left], (bmaj, bmin, theta), seen.noise[left], level=level)
-        order = np.argsort(first, kind="stable")
-        each = np.split(left[order], np.flatnonzero(np.diff(first[order])) + 1) if len(left) else []
-        groups += [group for group in each if len(group) <= MOST]
-        large = [group for group in each if len(group) > MOST]
-        left = np.concatenate(large) if large else left[:0]
-    alone = (snr >= SPLIT) | ~seen.known
-    return [group for group in groups if len(group) > 1 or alone[group[0]]]
+        first = islands(place[left], peak[left], (bmaj, bmin, theta), noise[left], level=level)
+        size = np.bincount(first, minlength=len(left))[first]
+        label[left[size <= MOST]] = left[first[size <= MOST]]
+        left = left[size > MOST]
+    alone = np.bincount(label[label >= 0], minlength=len(label))[label] == 1
+    label[alone & seen.known & (seen.snr < SPLIT)] = -1
+    order = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
+    start = np.flatnonzero(np.diff(label[order], prepend=-1))
+    return _in_squares(order, np.append(start, len(order)), place)
+
+
+def _in_squares(row: NDArray[np.int64], start: NDArray[np.int64], place: Floats) -> _Groups:
+    """Groups by the square of the image, without those that reach too far."""
+    if not len(row):
+        return _Groups(row, start[:1], np.empty((0, 2), np.int64))
+    low, high = (ufunc.reduceat(place[row], start[:-1]) for ufunc in (np.minimum, np.maximum))
+    kept = np.flatnonzero((high - low).max(axis=1) < _BEYOND)
+    square = (0.5 * (low + high)[kept] // _SIDE).astype(np.int64)
+    order = np.lexsort((square[:, 1], square[:, 0]))
+    kept, size = kept[order], np.diff(start)[kept[order]]
+    ends = np.concatenate([[0], np.cumsum(size)])
+    within = np.arange(ends[-1]) - np.repeat(ends[:-1], size)
+    return _Groups(row[np.repeat(start[kept], size) + within], ends, square[order])
 
 
 def _fits(
-    groups: list[NDArray[np.int64]],
+    groups: _Groups,
     seen: _Seen,
     left: ResidualPixels,
     beam: PixelBeam,
     progress: Callable[[int, int], None] | None,
 ) -> Fits:
-    """All groups, window by window; what is of a group is at its first row."""
+    """All groups, square by square; what is of a group is at its first row."""
     sources = seen.gaussians
     fitted, sound = sources.copy(), np.zeros(len(sources), bool)
     second, rest = np.full(sources.shape, np.nan), np.full(len(sources), np.inf)
-    windows = _windows(groups, sources)
     point = gaussian_exponents([beam.bmaj], [beam.bmin], [beam.theta])[0]
-    for done, ((y, x), inside) in enumerate(windows.items(), start=1):
-        low = np.array([y, x]) * _SIDE - _BEYOND
+    changes = np.flatnonzero(np.diff(groups.square, axis=0).any(axis=1)) + 1
+    ends = [*([0] if len(groups.square) else []), *changes, len(groups.square)]
+    for done, (begin, end) in enumerate(pairwise(ends), start=1):
+        low = groups.square[begin] * _SIDE - _BEYOND
         high = low + _SIDE + 2 * _BEYOND
         pixels = read_padded(left, (0, int(low[0]), int(low[1])), (1, int(high[0]), int(high[1])))[0]
-        rows = np.concatenate(inside)
-        start = np.concatenate([[0], np.cumsum([len(group) for group in inside])])
-        first, shift = rows[start[:-1]], np.array([0.0, *low, 0.0, 0.0, 0.0])
+        start = groups.start[begin : end + 1]
+        rows = groups.row[start[0] : start[-1]]
+        first, shift = groups.row[start[:-1]], np.array([0.0, *low, 0.0, 0.0, 0.0])
         level = seen.rows.background[first].astype(np.float64)
         found = fit_groups(
-            pixels, sources[rows] - shift, start, noise=seen.noise[first], level=level, beam=point
+            pixels, sources[rows] - shift, start - start[0], noise=seen.noise[first], level=level, beam=point
         )
         fitted[rows], sound[rows] = found.sources + shift, found.sound
         second[first], rest[first] = found.second + shift, found.left
         if progress is not None:
-            progress(done, len(windows))
+            progress(done, len(ends) - 1)
     return Fits(fitted, sound, second, rest)
 
 
-def _windows(
-    groups: list[NDArray[np.int64]], sources: Floats
-) -> dict[tuple[int, int], list[NDArray[np.int64]]]:
-    """Groups by the square of the image that their middle lies in, without those that reach too far."""
-    windows: dict[tuple[int, int], list[NDArray[np.int64]]] = {}
-    for group in groups:
-        place = sources[group, 1:3]
-        if np.ptp(place, axis=0).max() < _BEYOND:
-            y, x = (place.mean(axis=0) // _SIDE).astype(int)
-            windows.setdefault((int(y), int(x)), []).append(group)
-    return dict(sorted(windows.items()))
-
-
-def _judged(
-    seen: _Seen, fits: Fits, groups: list[NDArray[np.int64]], threshold: float
-) -> tuple[Detections, Fits]:
+def _judged(seen: _Seen, fits: Fits, groups: _Groups, threshold: float) -> tuple[Detections, Fits]:
     """Rows and fits; doubtful rows are there if a fit with them explains the pixels, else all is as it was.
 
     Their probability is that one of those in a group is right.
     """
     prob, sound, second = seen.rows.prob.copy(), fits.sound.copy(), fits.second.copy()
-    for group in groups:
+    number = np.repeat(np.arange(len(groups.square)), np.diff(groups.start))
+    for g in np.unique(number[~seen.known[groups.row]]):
+        group = groups.row[groups.start[g] : groups.start[g + 1]]
         doubtful = group[~seen.known[group]]
-        if not len(doubtful):
-            continue
         peak, noise = fits.sources[group, 0].max(), seen.noise[group[0]]
         if fits.left[group[0]] < max(LEFT_NOISE * noise, LEFT_SHARE * peak):
             one = 1.0 - float(np.prod(1.0 - prob[doubtful].astype(np.float64)))

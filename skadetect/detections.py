@@ -147,6 +147,14 @@ class Detections:
         """Rows chosen by an integer array, a boolean mask or a slice."""
         return Detections(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
+    def changed(self, index: np.ndarray, rows: Detections, more: Detections) -> Detections:
+        """The same rows, other ones at some indices, and more of them behind."""
+        columns = {}
+        for name in _ROW_TYPES:
+            columns[name] = np.concatenate([getattr(self, name), getattr(more, name)])
+            columns[name][index] = getattr(rows, name)
+        return Detections(**columns)
+
     def with_(self, **columns: Any) -> Detections:
         """The same rows with some columns replaced."""
         return replace(self, **columns)

@@ -48,6 +48,8 @@ HELD_SHARE = 0.15
 COARSE_PEAK = 4.5
 
 Floats = NDArray[np.float64]
+#: Fluxes and ellipses of no sources.
+_NOTHING = np.empty(0), (np.empty(0), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -200,12 +202,13 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: 
 
 def sky_model(found: Part, model: Model) -> SkyModel:
     """What was surely found in an image, as network and pixels together see it, in pixels of the view."""
-    sure = probable(found.rows, model.threshold)
-    seen = [_seen(rows, found, model) for rows in chunks(sure)]
-    centre, flux, bmaj, bmin, theta = (
-        np.concatenate([np.empty((0, 2) if k == 0 else 0), *(part[k] for part in seen)]) for k in range(5)
-    )
-    return SkyModel.of(centre, flux, (bmaj, bmin, theta), beam=found.view.pixel_beam, noise=sure.local_rms)
+    beam = found.view.pixel_beam
+    parts = [SkyModel.of(np.empty((0, 2)), *_NOTHING, beam=beam, noise=np.empty(0))]
+    for rows in chunks(probable(found.rows, model.threshold)):
+        centre, flux, bmaj, bmin, theta = _seen(rows, found, model)
+        noise = rows.local_rms.astype(np.float64)
+        parts.append(SkyModel.of(centre, flux, (bmaj, bmin, theta), beam=beam, noise=noise))
+    return SkyModel.joined(parts)
 
 
 def probable(rows: Detections, least: float) -> Detections:

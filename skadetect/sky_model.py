@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
@@ -81,6 +82,17 @@ class SkyModel:
         low, high = np.ceil(centre[order] - extent), np.floor(centre[order] + extent) + 1
         corners = np.stack([low, high], axis=1).astype(np.int32)
         return cls(centre[order], int_flux[order].astype(np.float32), profile.astype(np.float32), corners)
+
+    @classmethod
+    def joined(cls, parts: Sequence[SkyModel]) -> SkyModel:
+        """All sources of some parts, of which there is one at least."""
+        centre = np.concatenate([part.centre for part in parts])
+        order = np.lexsort((centre[:, 1], centre[:, 0]))
+        columns = (
+            np.concatenate([getattr(part, name) for part in parts])[order]
+            for name in ("int_flux", "profile", "corners")
+        )
+        return cls(centre[order], *columns)
 
     @property
     def nbytes(self) -> int:

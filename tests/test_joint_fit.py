@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,12 +23,12 @@ def source(*terms: float) -> Floats:
     return np.concatenate([terms[:3], gaussian_exponents([bmaj], [bmin], [theta])[0]])
 
 
-def drawn(sources: Floats, side: int = 64) -> NDArray[np.float32]:
+def drawn(sources: Floats, side: int = 64) -> Floats:
     y, x = np.mgrid[:side, :side]
     image = np.zeros((side, side))
     for peak, y0, x0, a, b, c in sources:
         image += peak * np.exp(a * (y - y0) ** 2 + b * (x - x0) ** 2 + c * (y - y0) * (x - x0))
-    return image.astype(np.float32)
+    return image
 
 
 def noise(seed: int, side: int = 64) -> NDArray[np.float32]:
@@ -35,7 +37,7 @@ def noise(seed: int, side: int = 64) -> NDArray[np.float32]:
     return np.asarray(made / made.std(), np.float32)
 
 
-def fitted(pixels: NDArray[np.float32], guess: Floats, start: list[int] | None = None) -> Fits:
+def fitted(pixels: NDArray[np.floating[Any]], guess: Floats, start: list[int] | None = None) -> Fits:
     """Fits to an image from a guess, which is taken out of it first."""
     begin = np.array([0, len(guess)] if start is None else start)
     groups = len(begin) - 1
@@ -60,7 +62,7 @@ def test_it_is_the_least_square() -> None:
     near = np.max(power, axis=0) >= -4.0 * np.log(2.0)
 
     def rest(terms: Floats) -> Floats:
-        return (pixels - drawn(terms.reshape(2, 6)))[near].astype(float)
+        return np.asarray((pixels - drawn(terms.reshape(2, 6)))[near])
 
     expected = least_squares(rest, true.ravel(), method="lm").x.reshape(2, 6)
     np.testing.assert_allclose(found.sources, expected, rtol=2e-3, atol=1e-3)

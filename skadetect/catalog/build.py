@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skadetect.astrometry import pa_to_theta
 from skadetect.boxes import falling_order
-from skadetect.catalog.assemble import Columns, chunks, gather, to_table
+from skadetect.catalog.assemble import CHUNK, Columns, chunks, gather, to_table
 from skadetect.catalog.catalog import Catalog
 from skadetect.catalog.coarser import Coarser, columns_in_image
 from skadetect.catalog.columns import source_columns
@@ -72,11 +72,14 @@ def build_catalog(
 
 def _islands(arrays: Columns, image: Image) -> NDArray[np.int64]:
     """The first row of each row's island."""
-    bmaj, bmin = (arrays[name] / image.pixel_scale for name in ("bmaj", "bmin"))
-    theta = pa_to_theta(image.wcs, arrays["x"], arrays["y"], arrays["pa"])
-    peak = arrays["int_flux"] * image.pixel_beam.bmaj * image.pixel_beam.bmin / (bmaj * bmin)
+    bmaj, bmin = (arrays[name] / np.float32(image.pixel_scale) for name in ("bmaj", "bmin"))
+    theta, beam = np.empty(len(bmaj), np.float32), image.pixel_beam
+    for start in range(0, len(theta), CHUNK):
+        some = slice(start, start + CHUNK)
+        theta[some] = pa_to_theta(image.wcs, *(arrays[name][some] for name in ("x", "y", "pa")))
+    peak = (arrays["int_flux"] * (beam.bmaj * beam.bmin) / (bmaj * bmin)).astype(np.float32)
     centre = np.stack([arrays["y"], arrays["x"]], axis=1)
-    return islands(centre, peak, (bmaj, bmin, theta), arrays["local_rms"])
+    return islands(centre, peak, (bmaj, bmin, theta), arrays["local_rms"].astype(np.float32))
 
 
 def _places(rows: Detections, wide: Sequence[Columns]) -> NDArray[np.int64] | None:

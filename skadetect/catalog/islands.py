@@ -8,22 +8,26 @@ are the same by the pixels; by the sources they need no second look at the image
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from skadetect._numba import JIT, PARALLEL
-from skadetect.beams import Ellipses, gaussian_exponents
+from skadetect.beams import gaussian_exponents
 
 Floats = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
 
+#: Rows that are worked out at a time.
+_CHUNK = 65536
 #: Places between two sources at which their sum is looked at, both ends included.
 _STEPS = 17
 
 
 def islands(
-    centre: Floats, peak: Floats, ellipse: Ellipses, noise: Floats, *, level: float = 3.0
+    centre: Floats, peak: Reals, ellipse: tuple[Reals, Reals, Reals], noise: Reals, *, level: float = 3.0
 ) -> NDArray[np.int64]:
     """The first row of the island that each row belongs to.
 
@@ -45,14 +49,18 @@ def islands(
     array (n,), int64
         Its own index for a row by itself.
     """
-    bmaj, bmin, theta = (np.asarray(each, np.float64) for each in ellipse)
+    bmaj, bmin, theta = ellipse
     sound = np.isfinite(centre).all(axis=1) & (bmin > 0) & np.isfinite(bmaj + theta)
     sound &= (peak > 0) & (noise > 0)
     order = np.flatnonzero(sound)[np.argsort(centre[sound, 0], kind="stable")]
-    bmaj, bmin, theta, peak, noise = (each[order] for each in (bmaj, bmin, theta, peak, noise))
-    profile = np.column_stack([peak, gaussian_exponents(bmaj, bmin, theta), level * noise])
-    # where two meet one of them has at least half of the level
-    reach = 0.5 * bmaj * np.sqrt(np.log2(np.maximum(2.0 * peak / (level * noise), 1.0)))
+    profile, reach = np.empty((len(order), 5), np.float32), np.empty(len(order), np.float32)
+    for begin in range(0, len(order), _CHUNK):
+        some = order[begin : begin + _CHUNK]
+        here, limit = slice(begin, begin + len(some)), level * noise[some]
+        profile[here, 0], profile[here, 4] = peak[some], limit
+        profile[here, 1:4] = gaussian_exponents(bmaj[some], bmin[some], theta[some])
+        # where two meet one of them has at least half of the level
+        reach[here] = 0.5 * bmaj[some] * np.sqrt(np.log2(np.maximum(2.0 * peak[some] / limit, 1.0)))
     placed = np.ascontiguousarray(centre[order])
     count = np.zeros(len(order) + 1, np.int64)
     _links(placed, profile, reach, count, np.empty(0, np.int64))
