@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -302,12 +301,13 @@ def _settled(run: Search, found: Part) -> Part:
         return replace(found, rows=deblended(found.rows, found.view, run.model, progress=show))
 
 
-def _catalog(run: Search, parts: Sequence[Part], meta: dict[str, Any]) -> Catalog:
-    """The catalogue of an image or of a cube."""
+def _catalog(run: Search, parts: list[Part], meta: dict[str, Any]) -> Catalog:
+    """The catalogue of an image or of a cube; the parts of an image are let go of."""
     if run.image.ndim == 3:
         levels = merge_levels([(part.rows, part.view) for part in parts], run.model)
         return build_cube_catalog(judge_beside(levels, run.model, run.threshold), run.model, meta=meta)
-    first, *others = (replace(part, rows=probable(part.rows, run.threshold)) for part in parts)
+    first, *others = [replace(part, rows=probable(part.rows, run.threshold)) for part in parts]
+    parts.clear()  # millions of rows
     image = _as_seen(run.image, first.view)
     rows = _to_original(first.rows, first.view)
     coarser = [_coarser(part, first) for part in others]

@@ -20,10 +20,11 @@ Columns = dict[str, NDArray[Any]]
 CHUNK = 65536
 
 
-def chunks(rows: Detections) -> Iterator[Detections]:
-    """The rows, some at a time."""
+def chunks(rows: Detections, order: NDArray[np.int64] | None = None) -> Iterator[Detections]:
+    """The rows, some at a time, as they come or in another order."""
     for start in range(0, len(rows), CHUNK):
-        yield rows.take(slice(start, start + CHUNK))
+        some = slice(start, start + CHUNK)
+        yield rows.take(some if order is None else order[some])
 
 
 def gather(

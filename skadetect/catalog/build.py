@@ -57,13 +57,13 @@ def build_catalog(
         Brightest peak first, equal peaks by position.
     """
     options = options or CatalogOptions()
-    rows, coarser = _with_neighbours(_brightest_first(detections), coarser, image, options)
+    rows, coarser = _with_neighbours(detections, coarser, image, options)
+    order = falling_order(np.nan_to_num(rows.peak, nan=-np.inf), rows.position[:, ::-1])
     wide = [columns_in_image(part, image, model, options) for part in coarser if len(part)]
     n = len(rows) + sum(len(part["x"]) for part in wide)
-    fine = (source_columns(part, image, model, options)[0] for part in chunks(rows))
-    arrays = gather(
-        COLUMNS, itertools.chain(fine, wide), n, prefix=options.prefix, places=_places(rows, wide)
-    )
+    fine = (source_columns(part, image, model, options)[0] for part in chunks(rows, order))
+    places = _places(rows, order, wide)
+    arrays = gather(COLUMNS, itertools.chain(fine, wide), n, prefix=options.prefix, places=places)
     arrays["source_id"][:] = np.arange(1, n + 1)
     arrays["island_id"][:] = 1 + _islands(arrays, image)
     about = provenance(image, model, options) | dict(meta or {})
@@ -82,21 +82,17 @@ def _islands(arrays: Columns, image: Image) -> NDArray[np.int64]:
     return islands(centre, peak, (bmaj, bmin, theta), arrays["local_rms"].astype(np.float32))
 
 
-def _places(rows: Detections, wide: Sequence[Columns]) -> NDArray[np.int64] | None:
-    """Where each row goes if all are to be ordered by falling peak; None if they are already."""
+def _places(rows: Detections, order: NDArray[np.int64], wide: Sequence[Columns]) -> NDArray[np.int64] | None:
+    """Where rows in an order go if all are to be ordered by falling peak; None if they are already."""
     if not wide:
         return None
-    peak = np.concatenate([rows.peak, *(part["peak_flux"] for part in wide)])
-    x = np.concatenate([rows.position[:, 1], *(part["x"] for part in wide)])
-    y = np.concatenate([rows.position[:, 0], *(part["y"] for part in wide)])
+    peak = np.concatenate([rows.peak[order], *(part["peak_flux"] for part in wide)])
+    x = np.concatenate([rows.position[order, 1], *(part["x"] for part in wide)])
+    y = np.concatenate([rows.position[order, 0], *(part["y"] for part in wide)])
     order = falling_order(np.nan_to_num(peak, nan=-np.inf), np.stack([x, y], axis=1))
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
     return places
-
-
-def _brightest_first(rows: Detections) -> Detections:
-    return rows.take(falling_order(np.nan_to_num(rows.peak, nan=-np.inf), rows.position[:, ::-1]))
 
 
 def _with_neighbours(
