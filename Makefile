@@ -77,6 +77,7 @@ benchmark: .venv/.benchmarks $(TEST_FIELDS:=/truth.txt)
 	$(BIN)/python tests/benchmarks/correlated_noise.py
 	$(BIN)/python tests/benchmarks/sparse_fields.py benchmark-output/sparse --bdsf-python .venv/bdsf/bin/python
 	$(BIN)/python tests/benchmarks/extended.py benchmark-output/extended --bdsf-python .venv/bdsf/bin/python
+	$(BIN)/python tests/benchmarks/blends.py benchmark-output/blends --bdsf-python .venv/bdsf/bin/python
 	$(BIN)/python tests/benchmarks/peak_memory.py --folder benchmark-output
 
 # Cubes that no training saw, against a smooth-and-clip finder; pure noise, which holds nothing.
