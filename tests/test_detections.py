@@ -77,3 +77,16 @@ def test_columns_of_other_length_are_refused(column):
 def test_nothing_to_concatenate_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         Detections.concatenate([])
+
+
+def test_some_rows_may_be_changed_and_others_added():
+    before, other, more = rows(), rows(2, seed=1), rows(3, seed=2)
+    after = before.changed(np.array([4, 1]), other, more)
+    assert same(after.take([0, 2, 3, 5]), before.take([0, 2, 3, 5]))
+    assert same(after.take([4, 1]), other) and same(after.take(slice(6, None)), more)
+    assert same(before, rows())
+
+
+def test_a_row_is_as_sure_as_its_probability_or_else_its_score():
+    found = rows(3).with_(score=[0.9, 0.8, 0.7], prob=[0.1, np.nan, 0.3])
+    np.testing.assert_allclose(found.confidence, [0.1, 0.8, 0.3], rtol=1e-6)

@@ -77,3 +77,12 @@ def test_a_digest_tells_sources_apart() -> None:
     one, other = sources(40)[0], sources(39)[0]
     assert one.digest == sources(40)[0].digest != other.digest
     assert one.nbytes == 40 * (16 + 4 + 16 + 16)
+
+
+def test_parts_are_joined_in_the_order_of_all() -> None:
+    model, _ = sources()
+    halves = [
+        SkyModel(*(getattr(model, name)[half] for name in ("centre", "int_flux", "profile", "corners")))
+        for half in (slice(1, None, 2), slice(0, None, 2))
+    ]
+    assert SkyModel.joined(halves).digest == model.digest
