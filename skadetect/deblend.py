@@ -174,20 +174,21 @@ def _seen(rows: Detections, view: Image, model: Model) -> tuple[_Seen, list[SkyM
 def _unexplained(seen: _Seen, beam: PixelBeam) -> NDArray[np.bool_]:
     """Doubtful rows in a place whose light the others do not explain.
 
-    Beside a much brighter source they may be its sidelobes, and many together are pieces of something large.
+    Beside a much brighter source they may be its sidelobes, and many together are pieces of something large;
+    at an edge the middle of a source may be what is not seen of it.
     """
     found, doubtful = np.zeros(len(seen.known), bool), np.flatnonzero(~seen.known)
     if not len(doubtful):
         return found
     peak, noise = seen.rows.peak.astype(np.float64), seen.noise
-    bright = np.flatnonzero(seen.known)
+    bright, at_edge = np.flatnonzero(seen.known), (seen.rows.flags & Flag.EDGE.value) > 0
     place, accepted = seen.gaussians[:, 1:3], seen.known.copy()
     around = cKDTree(place[bright]).query_ball_point(place[doubtful], AROUND * beam.fwhm)
     beside = cKDTree(place[doubtful]).query_ball_point(place[doubtful], TOUCHING * beam.fwhm)
     for k in np.argsort(-seen.rows.prob[doubtful], kind="stable"):
         row, near = doubtful[k], doubtful[beside[k]]
         others = np.concatenate([bright[around[k]], near[accepted[near]]]).astype(np.int64)
-        if len(near) > MOST_DOUBTFUL or (peak[row] < SIDELOBE * peak[others]).any():
+        if len(near) > MOST_DOUBTFUL or (peak[row] < SIDELOBE * peak[others]).any() or at_edge[row]:
             continue
         left = peak[row] - _light(seen.gaussians[others], seen.rows.position[row])
         accepted[row] = found[row] = left > max(BRIGHT * noise[row], UNEXPLAINED * peak[row])
