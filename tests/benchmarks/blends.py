@@ -84,6 +84,8 @@ def report(tool: str, true: pd.DataFrame, rows: pd.DataFrame) -> None:
     ):
         some = true["apart"].between(near, far) & true["snr"].between(faint, bright)
         seen = some & whole
+        if not seen.any():
+            continue
         error, place = np.quantile(np.abs(ratio[seen] - 1), 0.68), np.quantile(off[seen] / FWHM, 0.68)
         print(
             f"  {near:g} to {far:g} beams, {faint:g} to {bright:g} sigma: "
