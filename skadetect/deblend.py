@@ -153,21 +153,25 @@ def deblended(
     return rows.changed(index, Detections.concatenate([part for _, part in changed]), second)
 
 
+def in_doubt(rows: Detections) -> NDArray[np.bool_]:
+    """Which rows are bright and so may be there although they are not probable."""
+    return np.asarray((rows.prob >= np.float32(LEAST_DOUBTFUL)) & (signal_to_noise(rows) >= BRIGHT))
+
+
 def _seen(rows: Detections, view: Image, model: Model) -> tuple[_Seen, list[SkyModel]]:
     """Bright rows that are there or in doubt, and all that are there, as they are measured in a view."""
     parts, skies, start, beam = [], [], 0, view.pixel_beam
     for some in chunks(rows):
         index, start = np.arange(start, start + len(some)), start + len(some)
         sure = some.confidence >= np.float32(model.threshold)
-        bright = signal_to_noise(some) >= BRIGHT
-        wanted = sure | (bright & (some.prob >= np.float32(LEAST_DOUBTFUL)))
+        wanted = sure | in_doubt(some)
         shapes, placed, _ = measured(some.take(wanted), view, model)
         flux, axes = shapes.int_flux, np.stack(shapes.convolved, axis=1)
         peak = flux * beam.bmaj * beam.bmin / (axes[:, 0] * axes[:, 1])
         gaussians = np.column_stack([peak, placed.position, gaussian_exponents(*shapes.convolved)])
         seen = _Seen(some.take(wanted), index[wanted], sure[wanted], gaussians, flux, axes)
         skies.append(seen.take(seen.known).sky(beam))
-        parts.append(seen.take(bright[wanted] & (peak > 0) & np.isfinite(gaussians).all(axis=1)))
+        parts.append(seen.take((seen.snr >= BRIGHT) & (peak > 0) & np.isfinite(gaussians).all(axis=1)))
     return _Seen.joined(parts), skies
 
 

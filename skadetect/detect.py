@@ -295,7 +295,7 @@ def _search_levels(run: Search, view: Image, pool: Pool, count: int) -> list[Par
 
 def _settled(run: Search, found: Part) -> Part:
     """What was found in an image, blends taken apart if it is known how probable rows are."""
-    if found.view.ndim == 3:
+    if found.view.ndim == 3 or not run.options.blends:
         return found
     with bar(run.options.progress, "blends") as show:
         return replace(found, rows=deblended(found.rows, found.view, run.model, progress=show))

@@ -63,6 +63,9 @@ class DetectOptions:
         better and takes as many times as long. None is as the model is made: once, and with `hi` again in 4
         ways wherever that shows what may be a galaxy (`skadetect.second_look`). A model that knows
         probabilities, such as `hi`, knows them for that and for some of these numbers.
+    blends : bool
+        Fit bright sources of an image that touch together, and take apart ellipses that are two points
+        (`skadetect.deblend`); else rows are as the network and their own pixels have them.
     progress : bool
         Show a progress bar.
     """
@@ -83,6 +86,7 @@ class DetectOptions:
     products: str | None = None
     scheduler: str = "auto"
     orientations: int | None = None
+    blends: bool = True
     progress: bool = False
 
     def __post_init__(self) -> None:

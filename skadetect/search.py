@@ -22,8 +22,8 @@ from skadetect.blanking import blank, find_bad_channels
 from skadetect.catalog.assemble import chunks
 from skadetect.catalog.cube_build import cube_probabilities
 from skadetect.catalog.evidence import Taken, coarse_probabilities, image_probabilities
-from skadetect.catalog.shapes import measured, signal_to_noise
-from skadetect.deblend import BRIGHT, LEAST_DOUBTFUL
+from skadetect.catalog.shapes import measured
+from skadetect.deblend import LEAST_DOUBTFUL, in_doubt
 from skadetect.detect_options import DetectOptions
 from skadetect.detections import Detections
 from skadetect.distribute import Pool
@@ -48,8 +48,6 @@ HELD_SHARE = 0.15
 COARSE_PEAK = 4.5
 
 Floats = NDArray[np.float64]
-#: Fluxes and ellipses of no sources.
-_NOTHING = np.empty(0), (np.empty(0), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -196,14 +194,13 @@ def search_view(run: Search, view: Image, pool: Pool, *, level: int = 0, taken: 
     rows = _judged(found, run.model, taken)
     kept = rows.confidence >= np.float32(run.least_kept(view, level))
     if view.ndim == 2 and not level:  # what is bright is there, one way or another
-        kept |= (rows.prob >= np.float32(LEAST_DOUBTFUL)) & (signal_to_noise(rows) >= BRIGHT)
+        kept |= in_doubt(rows)
     return replace(found, rows=rows.take(kept))
 
 
 def sky_model(found: Part, model: Model) -> SkyModel:
     """What was surely found in an image, as network and pixels together see it, in pixels of the view."""
-    beam = found.view.pixel_beam
-    parts = [SkyModel.of(np.empty((0, 2)), *_NOTHING, beam=beam, noise=np.empty(0))]
+    parts, beam = [], found.view.pixel_beam
     for rows in chunks(probable(found.rows, model.threshold)):
         centre, flux, bmaj, bmin, theta = _seen(rows, found, model)
         noise = rows.local_rms.astype(np.float64)

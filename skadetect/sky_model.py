@@ -85,11 +85,13 @@ class SkyModel:
 
     @classmethod
     def joined(cls, parts: Sequence[SkyModel]) -> SkyModel:
-        """All sources of some parts, of which there is one at least."""
-        centre = np.concatenate([part.centre for part in parts])
+        """All sources of some parts."""
+        profiles = np.empty((0, 4), np.float32)
+        none = cls(np.empty((0, 2)), profiles[:, 0], profiles, np.empty((0, 2, 2), np.int32))
+        centre = np.concatenate([none.centre, *(part.centre for part in parts)])
         order = np.lexsort((centre[:, 1], centre[:, 0]))
         columns = (
-            np.concatenate([getattr(part, name) for part in parts])[order]
+            np.concatenate([getattr(none, name), *(getattr(part, name) for part in parts)])[order]
             for name in ("int_flux", "profile", "corners")
         )
         return cls(centre[order], *columns)

@@ -86,3 +86,4 @@ def test_parts_are_joined_in_the_order_of_all() -> None:
         for half in (slice(1, None, 2), slice(0, None, 2))
     ]
     assert SkyModel.joined(halves).digest == model.digest
+    assert len(SkyModel.joined([])) == 0

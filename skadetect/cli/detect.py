@@ -121,6 +121,12 @@ The settings of a --config file are named like the flags (max_memory = "8GB"); f
     "shows what may be a galaxy]",
 )
 @click.option(
+    "--blends/--no-blends",
+    default=None,
+    help="Fit bright sources of an image that touch together, and make two rows of an ellipse that is two "
+    "points. [default: blends]",
+)
+@click.option(
     "--products",
     metavar="FOLDER",
     help="Also write maps of an image: background, noise, sources, what they leave, mask; of each galaxy of "

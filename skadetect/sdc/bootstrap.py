@@ -45,7 +45,8 @@ def revise_labels(model: Model, folder: Path, out: Path, *, frequency: int = 560
         How many sources became targets (added) and are none any more (dropped).
     """
     beam = folder / "primary_beam.fits"
-    catalog = Detector(model, threshold=TRACE).detect(folder / "image.fits")
+    # a network is asked for what it can see itself
+    catalog = Detector(model, threshold=TRACE, blends=False).detect(folder / "image.fits")
     rows = to_sdc1(catalog, primary_beam=beam if beam.is_file() else None)
     truth = PreparedTruth.prepare(read_sdc1(folder / "truth.txt", strict=False), freq=frequency, train=None)
     match = match_sdc1(rows, truth)

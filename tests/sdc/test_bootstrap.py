@@ -36,7 +36,7 @@ def test_labels_follow_what_is_found(run, tmp_path):
     )
     blind = revise_labels(replace(model, threshold=0.999), folder, tmp_path / "blind.npy")
     assert blind["added"] < counts["added"]
-    assert blind["dropped"] == pytest.approx(counts["dropped"], abs=2)  # blends are of what is confident
+    assert blind["dropped"] == counts["dropped"]
 
 
 def test_a_training_may_be_repeated_with_revised_labels(run):
