@@ -285,13 +285,8 @@ def _determinant(source):  # type: ignore[no-untyped-def]
 @numba.njit(**JIT)
 def _two(one, place, value, noise, beam):  # type: ignore[no-untyped-def]
     """Two sources in the place of one (1, TERMS), if two points describe the pixels better; else none."""
-    none = np.empty((0, TERMS))
-    worst, largest = -1, max(_LEFT_NOISE * noise, _LEFT_SHARE * one[0, 0])
-    for i in range(len(value)):
-        rest = abs(value[i] - one[0, 0] * np.exp(_power(one[0], place[i, 0], place[i, 1])))
-        if rest > largest:
-            worst, largest = i, rest
-    if worst < 0:
+    none, rest = np.empty((0, TERMS)), _rest(one[0], place, value)
+    if np.abs(rest).max() <= max(_LEFT_NOISE * noise, _LEFT_SHARE * one[0, 0]):
         return none
     single = one.copy()
     left = _settle(single, place, value, TERMS)
@@ -299,8 +294,7 @@ def _two(one, place, value, noise, beam):  # type: ignore[no-untyped-def]
         return none
     area = np.pi / np.sqrt(4.0 * beam[0] * beam[1] - beam[2] * beam[2]) * 2.0
     best, least = none, left - _GAIN * noise * noise * area
-    for begin in range(2):
-        points = _begin(single if begin == 0 else one, place, value, beam, begin)
+    for points in (_along(single[0], beam), _beside(one[0], place, rest, beam)):
         now = _settle(points, place, value, 3)
         if 0.0 <= now < least and _are_two(points, noise):
             best, least = points, now
@@ -312,31 +306,39 @@ def _two(one, place, value, noise, beam):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**JIT)
-def _begin(one, place, value, beam, how):  # type: ignore[no-untyped-def]
-    """Two points to start from: along the major axis of one, or it and where it leaves most."""
-    points = np.empty((2, TERMS))
-    points[:, 3:] = beam
-    if how == 0:
-        # covariances of one and of the beam; what is more than the beam's lies between both points
-        size, own = _determinant(one[0]), 4.0 * beam[0] * beam[1] - beam[2] * beam[2]
-        yy = -2.0 * one[0, 4] / size + 2.0 * beam[1] / own
-        xx = -2.0 * one[0, 3] / size + 2.0 * beam[0] / own
-        yx = one[0, 5] / size - beam[2] / own
-        turn = 0.5 * np.arctan2(2.0 * yx, xx - yy)
-        along = 0.5 * (xx + yy) + np.hypot(0.5 * (xx - yy), yx)
-        half = np.sqrt(max(along, 0.05))
-        for k, sign in ((0, 1.0), (1, -1.0)):
-            points[k, 0] = 0.6 * one[0, 0]
-            points[k, 1] = one[0, 1] + sign * half * np.sin(turn)
-            points[k, 2] = one[0, 2] + sign * half * np.cos(turn)
-        return points
-    points[0, :3] = one[0, :3]
-    most = -np.inf
+def _rest(one, place, value):  # type: ignore[no-untyped-def]
+    """What a source leaves of each value."""
+    rest = np.empty(len(value))
     for i in range(len(value)):
-        rest = value[i] - one[0, 0] * np.exp(_power(one[0], place[i, 0], place[i, 1]))
-        if rest > most:
-            most = rest
-            points[1, 0], points[1, 1], points[1, 2] = max(rest, 0.05 * one[0, 0]), place[i, 0], place[i, 1]
+        rest[i] = value[i] - one[0] * np.exp(_power(one, place[i, 0], place[i, 1]))
+    return rest
+
+
+@numba.njit(**JIT)
+def _along(one, beam):  # type: ignore[no-untyped-def]
+    """Two points to start from, along the major axis of one source."""
+    # covariances of one and of the beam; what is more than the beam's lies between both points
+    size, own = _determinant(one), 4.0 * beam[0] * beam[1] - beam[2] * beam[2]
+    yy = -2.0 * one[4] / size + 2.0 * beam[1] / own
+    xx = -2.0 * one[3] / size + 2.0 * beam[0] / own
+    yx = one[5] / size - beam[2] / own
+    turn = 0.5 * np.arctan2(2.0 * yx, xx - yy)
+    half = np.sqrt(max(0.5 * (xx + yy) + np.hypot(0.5 * (xx - yy), yx), 0.05))
+    points = np.empty((2, TERMS))
+    points[:, 0], points[:, 3:] = 0.6 * one[0], beam
+    for k, sign in ((0, 1.0), (1, -1.0)):
+        points[k, 1] = one[1] + sign * half * np.sin(turn)
+        points[k, 2] = one[2] + sign * half * np.cos(turn)
+    return points
+
+
+@numba.njit(**JIT)
+def _beside(one, place, rest, beam):  # type: ignore[no-untyped-def]
+    """Two points to start from: where one source is, and where it leaves most."""
+    points, most = np.empty((2, TERMS)), np.argmax(rest)
+    points[0, :3], points[:, 3:] = one[:3], beam
+    points[1, 0] = max(rest[most], 0.05 * one[0])
+    points[1, 1], points[1, 2] = place[most, 0], place[most, 1]
     return points
 
 
